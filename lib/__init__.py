@@ -1,0 +1,1 @@
+"""Sightline's library: everything below the pages, without a browser."""
