@@ -8,6 +8,7 @@ from pathlib import Path
 import bcrypt
 import pytest
 import streamlit as st
+from streamlit.components.v2 import manifest_scanner
 
 import lib.settings
 from lib.settings import settings
@@ -24,6 +25,8 @@ def isolated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "no-aws-credentials"))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setattr(lib.settings, "SECRETS_FILE", tmp_path / "secrets.toml")
+    # Spares every AppTest a look into all installed packages: our components need no such search.
+    monkeypatch.setattr(manifest_scanner, "scan_component_manifests", list)
     settings.cache_clear()
     st.cache_resource.clear()
     st.cache_data.clear()

@@ -1,0 +1,111 @@
+"""Whether everything Sightline needs is up: store, worker, engines, AWS."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from lib.aws import Aws, open_aws
+from lib.jobs import Jobs, Report, job
+from lib.settings import settings
+from lib.store import Store, open_store
+from lib.summarize import open_summarizer
+from lib.summarize.model import Length, LengthUnit, Summarizer, SummaryRequest, TextError
+from lib.summarize.samples import SAMPLES
+
+
+class Status(StrEnum):
+    """How a part of Sightline is."""
+
+    READY = "Ready"
+    OFF = "Not connected"
+    FAILING = "Failing"
+
+
+@dataclass(frozen=True)
+class Health:
+    """The state of one part, in a sentence, and the milliseconds its check took."""
+
+    part: str
+    status: Status
+    sentence: str
+    milliseconds: float
+
+
+def check_store(store: Store) -> Health:
+    """Return whether the store answers a query."""
+
+    def query() -> tuple[Status, str]:
+        try:
+            with store.read() as session:
+                session.execute(text("SELECT 1"))
+        except SQLAlchemyError as error:
+            return Status.FAILING, f"The database does not answer ({type(error).__name__})."
+        return Status.READY, f"{store.description}."
+
+    return _timed("Store", query)
+
+
+def check_worker(jobs: Jobs) -> Health:
+    """Return whether a worker is alive to run jobs."""
+
+    def count() -> tuple[Status, str]:
+        workers = jobs.workers()
+        if not workers:
+            return Status.FAILING, "No worker runs, so jobs wait. Start one: python -m lib.jobs"
+        return Status.READY, f"{workers} worker{'s' if workers > 1 else ''} alive."
+
+    return _timed("Worker", count)
+
+
+def check_summarizer(summarizer: Summarizer) -> Health:
+    """Return whether the summarizer summarizes the first sample text."""
+
+    def summarize() -> tuple[Status, str]:
+        request = SummaryRequest(SAMPLES[0].text, Length(LengthUnit.SENTENCES, 3))
+        try:
+            summary = summarizer.summarize(request)
+        except TextError as error:
+            return Status.FAILING, str(error)
+        return Status.READY, f"{summary.engine}: {summary.source_words:,} words in."
+
+    return _timed("Summarize", summarize)
+
+
+def check_aws(aws: Aws) -> Health:
+    """Return whether AWS is usable; asks AWS itself who we are."""
+
+    def ask() -> tuple[Status, str]:
+        status = aws.status()
+        if status.usable:
+            return Status.READY, status.sentence
+        return (Status.FAILING if aws.configured else Status.OFF), status.sentence
+
+    return _timed("AWS", ask)
+
+
+@job(max_attempts=2)
+def check_everything(report: Report) -> dict[str, Any]:
+    """Return the health of every part, checked by a worker and so through the queue itself."""
+    checks: list[tuple[str, Callable[[], Health]]] = [
+        ("Store", lambda: check_store(open_store(settings().store_url))),
+        ("Summarize", lambda: check_summarizer(open_summarizer(settings()))),
+        ("AWS", lambda: check_aws(open_aws(settings()))),
+    ]
+    results = [Health("Worker", Status.READY, "It took this job from the queue.", 0.0)]
+    for done, (part, check) in enumerate(checks):
+        report(done / len(checks), f"Checking {part}")
+        results.append(check())
+    return {"checks": [asdict(result) for result in results]}
+
+
+def _timed(part: str, check: Callable[[], tuple[Status, str]]) -> Health:
+    started = time.perf_counter()
+    status, sentence = check()
+    return Health(part, status, sentence, (time.perf_counter() - started) * 1000)

@@ -1,0 +1,59 @@
+"""The registry of pages: one ordered tuple that routing, guard, overview and tests read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lib.identity import Role
+from lib.settings import ROOT
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page: its file in `pages/`, how it is shown, and the least role that may open it."""
+
+    file: str
+    title: str
+    icon: str
+    role: Role
+    line: str
+
+    @property
+    def path(self) -> Path:
+        """Return the absolute path of the page's file."""
+        return ROOT / "pages" / self.file
+
+    @property
+    def url_path(self) -> str:
+        """Return the page's path in the address bar; the first page has none."""
+        return "" if self.file == "overview.py" else Path(self.file).stem
+
+
+OVERVIEW = Page(
+    "overview.py",
+    "Overview",
+    ":material/home:",
+    Role.VIEWER,
+    "What Sightline can do here, and whether everything it needs is up.",
+)
+SUMMARIZE = Page(
+    "summarize.py",
+    "Summarize",
+    ":material/short_text:",
+    Role.VIEWER,
+    "What does this text say, and where does it say so?",
+)
+SETTINGS = Page(
+    "settings.py",
+    "Settings",
+    ":material/settings:",
+    Role.ADMIN,
+    "Connections, engines, users and the audit log.",
+)
+PAGES = (OVERVIEW, SUMMARIZE, SETTINGS)
+
+
+def page_of(file: str) -> Page:
+    """Return the page of a file in `pages/`; raise KeyError where it is not registered."""
+    return {page.file: page for page in PAGES}[Path(file).name]

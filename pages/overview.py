@@ -1,0 +1,34 @@
+"""Overview: what Sightline can do here, whether it is up, and what happened last."""
+
+import streamlit as st
+
+from lib import health, ui
+from lib.identity import Role
+from lib.ui import resources
+from lib.ui.overview_view import show_activity, show_health, show_page_card
+from lib.ui.pages import SUMMARIZE
+
+visit = ui.guard(__file__)
+ui.header(visit.page)
+
+st.header("What would you like to know?", anchor=False)
+with st.grid(3, min_column_width=260):
+    source = ui.source(resources.summarizer().name)
+    show_page_card(SUMMARIZE, source, resources.summarizer_health())
+
+st.header("Is everything up?", anchor=False)
+parts = st.container(border=True)
+with parts:
+    show_health(health.check_store(resources.store()))
+    show_health(health.check_worker(resources.jobs()))
+    show_health(resources.summarizer_health())
+
+st.header("What happened last?", anchor=False)
+everybody = None if visit.user.role.allows(Role.ADMIN) else visit.user.username
+show_activity(
+    resources.identity().audit_log(limit=20, who=everybody),
+    resources.jobs().recent(limit=20, owner=everybody),
+)
+
+with parts:  # last, because AWS may take seconds to answer
+    show_health(resources.aws_health())
