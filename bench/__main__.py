@@ -1,0 +1,60 @@
+"""Run one benchmark, or all: `python -m bench NAME [--quick] [--json FILE]`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+
+from bench.result import Row, as_json, as_table
+
+BENCHES = {
+    "summarize-quality": (
+        "bench.summarize_quality",
+        "ROUGE of the summaries against lead, sumy's engines and the greedy oracle.",
+    ),
+    "summarize-speed": (
+        "bench.summarize_speed",
+        "Milliseconds from text to summary at three lengths, against sumy's engines.",
+    ),
+    "pages": (
+        "bench.pages",
+        "Every page against an empty one: warm open, rerun, CPU, 100 sessions.",
+    ),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what the arguments name; return 0, also when a goal is missed."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("name", nargs="?", choices=[*BENCHES, "all"], help="which benchmark")
+    parser.add_argument("--quick", action="store_true", help="end within 60 seconds")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the result there too")
+    options = parser.parse_args(arguments)
+    if options.name is None:
+        for name, (_, line) in BENCHES.items():
+            print(f"{name:<20}{line}")
+        return 0
+    names = list(BENCHES) if options.name == "all" else [options.name]
+    results = [run(name, quick=options.quick) for name in names]
+    if options.json:
+        data = results if options.name == "all" else results[0]
+        options.json.write_text(json.dumps(data, indent=1) + "\n")
+    return 0
+
+
+def run(name: str, *, quick: bool) -> dict[str, object]:
+    """Run one benchmark, print its table, and return its result as JSON data."""
+    print(f"\n{name}: {BENCHES[name][1]}")
+    rows: list[Row] = import_module(BENCHES[name][0]).run(quick)
+    missed = sum(row.met is False for row in rows)
+    if rows:
+        print(as_table(rows))
+        print(f"{missed} of {sum(row.met is not None for row in rows)} goals missed.")
+    return as_json(name, rows)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
