@@ -14,11 +14,12 @@ import hashlib
 import re
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import cache
 from http import HTTPStatus
 from importlib import import_module
+from importlib.metadata import distribution
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -49,6 +50,7 @@ FOREVER = "public, immutable, max-age=31536000"  # names of these files hold a d
 A_WEEK = "public, max-age=604800"
 ASK_AGAIN = "no-cache"
 REVALIDATED = ("/_stcore/bidi-components/", "/app/static/")
+FRAMED = "/component/"  # Streamlit's first kind of components: pages in frames
 CLOSED = frozenset({"/_stcore/metrics", "/_stcore/script-health-check"})
 
 # Imported before the first visitor: a rerun's garbage collection would walk them every time.
@@ -65,22 +67,25 @@ NEVER_STARTED = 3
 class SecurityHeaders:
     """Adds the headers that tell a browser what this app never does."""
 
-    def __init__(self, app: ASGIApp, headers: Mapping[str, str]) -> None:
+    def __init__(self, app: ASGIApp, page: Path, framed_page: Path) -> None:
         self.app = app
-        self.headers = headers
+        self.headers = security_headers(page)
+        self.framed_headers = security_headers(framed_page, framed=True)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer as the app does, with the headers."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        framed = scope["path"].startswith(FRAMED)
+        added = self.framed_headers if framed else self.headers
         forwarded = Headers(scope=scope).get("x-forwarded-proto", scope["scheme"])
         secure = forwarded.split(",")[0].strip() == "https"
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers.update(self.headers)
+                headers.update(added)
                 if secure:
                     headers["Strict-Transport-Security"] = "max-age=31536000"
                     message["headers"] = [_for_https_only(pair) for pair in message["headers"]]
@@ -183,7 +188,9 @@ def make_app(script: Path, configured: Settings, store: Store) -> streamlit.App:
         lifespan=_lifespan(f"http://{_netloc(configured)}"),
         routes=[Route("/healthz", _health(store))],
         middleware=[
-            Middleware(SecurityHeaders, headers=security_headers(FRONTEND / "index.html")),
+            Middleware(
+                SecurityHeaders, page=FRONTEND / "index.html", framed_page=_cookie_component()
+            ),
             Middleware(
                 TrustedHostMiddleware,
                 allowed_hosts=host_names(configured),
@@ -198,8 +205,11 @@ def make_app(script: Path, configured: Settings, store: Store) -> streamlit.App:
     return app
 
 
-def security_headers(index: Path) -> dict[str, str]:
-    """Return the headers of every answer; the index page's own inline scripts are allowed."""
+def security_headers(index: Path, *, framed: bool = False) -> dict[str, str]:
+    """Return the headers of every answer; the index page's own inline scripts are allowed.
+
+    A framed page may stand in a frame of our own pages, and of nobody else's.
+    """
     inline = re.findall(r"<script>(.*?)</script>", index.read_text(), re.DOTALL)
     allowed = " ".join(f"'sha256-{_base64_sha256(script.encode())}'" for script in inline)
     policy = (
@@ -211,7 +221,7 @@ def security_headers(index: Path) -> dict[str, str]:
         "connect-src 'self'",
         "worker-src 'self' blob:",
         "frame-src 'self'",
-        "frame-ancestors 'none'",
+        "frame-ancestors 'self'" if framed else "frame-ancestors 'none'",
         "base-uri 'self'",
         "form-action 'self'",
         "object-src 'none'",
@@ -219,12 +229,18 @@ def security_headers(index: Path) -> dict[str, str]:
     return {
         "Content-Security-Policy": "; ".join(policy),
         "X-Content-Type-Options": "nosniff",
-        "X-Frame-Options": "DENY",
+        "X-Frame-Options": "SAMEORIGIN" if framed else "DENY",
         "Referrer-Policy": "no-referrer",
         "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
         "Cross-Origin-Opener-Policy": "same-origin",
         "Cross-Origin-Resource-Policy": "same-origin",
     }
+
+
+def _cookie_component() -> Path:
+    """Return the page that sets the sign-in cookie, which streamlit-authenticator brings along."""
+    page = "extra_streamlit_components/CookieManager/frontend/build/index.html"
+    return Path(str(distribution("extra-streamlit-components").locate_file(page)))
 
 
 def host_names(configured: Settings) -> list[str]:

@@ -192,6 +192,14 @@ def test_the_policy_allows_exactly_the_inline_scripts_of_the_index_page(served: 
     assert "unsafe-inline" not in policy.split("script-src")[1].split(";")[0]
 
 
+def test_only_a_component_may_stand_in_a_frame_and_only_in_ours(served: Served) -> None:
+    framed = served.get("/component/any/index.html").headers
+    assert framed["X-Frame-Options"] == "SAMEORIGIN"
+    assert "frame-ancestors 'self'" in framed["Content-Security-Policy"]
+    assert "'sha256-" in framed["Content-Security-Policy"]
+    assert served.get("/").headers["X-Frame-Options"] == "DENY"
+
+
 def test_behind_https_the_browser_is_told_to_stay_there(served: Served) -> None:
     response = served.get("/_stcore/health", X_Forwarded_Proto="https")
     assert response.headers["Strict-Transport-Security"] == "max-age=31536000"

@@ -17,7 +17,7 @@ ARTICLE = f"{SAMPLES[1].text}\n{CANARY} The quokkabank dividend of 4.75 dollars 
 
 def paste(page: Page, server: Server, text: str) -> None:
     open_page(page, f"{server.url}/summarize?summarize_way=Paste")
-    page.get_by_label("Your text").fill(text)
+    page.get_by_role("textbox", name="Your text").fill(text)
     page.get_by_role("button", name="Summarize").click()
     settled(page)
 
@@ -52,8 +52,8 @@ def test_the_keyboard_is_enough(page: Page, server: Server) -> None:
 
 def test_the_view_is_in_the_address_and_the_text_is_not(page: Page, server: Server) -> None:
     paste(page, server, ARTICLE)
-    page.get_by_label("Sentences", exact=True).fill("3")
-    page.get_by_label("Sentences", exact=True).press("Enter")
+    page.get_by_role("spinbutton", name="Sentences").fill("3")
+    page.get_by_role("spinbutton", name="Sentences").press("Enter")
     expect(page.locator(".choice")).to_have_count(3)
     assert "summarize_sentences=3" in page.url
     assert "quokka" not in page.url.lower()
@@ -67,7 +67,7 @@ def test_a_draft_survives_a_change_of_page(page: Page, server: Server) -> None:
     page.get_by_role("link", name="Overview").first.click()
     expect(page.get_by_role("heading", name="Overview")).to_be_visible()
     page.get_by_role("link", name="Summarize").first.click()
-    expect(page.get_by_label("Your text")).to_have_value(ARTICLE)
+    expect(page.get_by_role("textbox", name="Your text")).to_have_value(ARTICLE)
 
 
 def test_the_text_is_on_no_disk_and_in_no_log(page: Page, server: Server) -> None:
@@ -120,7 +120,7 @@ def test_a_text_without_sentences_gets_a_sentence_and_is_kept(
 ) -> None:
     paste(page, server, text)
     expect(page.get_by_role("alert").first).to_contain_text(said)
-    expect(page.get_by_label("Your text")).to_have_value(text)
+    expect(page.get_by_role("textbox", name="Your text")).to_have_value(text)
 
 
 def test_copying_puts_the_summary_on_the_clipboard(page: Page, server: Server) -> None:
