@@ -135,4 +135,9 @@ def generated_text(words: int) -> str:
 def _invented(random: np.random.Generator, count: int) -> list[str]:
     """Return pronounceable words of two to four syllables."""
     syllables = [consonant + vowel for consonant in "bcdfghklmnprstvw" for vowel in "aeiou"]
-    return ["".join(random.choice(syllables, size=random.integers(2, 5))) for _ in range(count)]
+    drawn = random.integers(len(syllables), size=(count, 4))
+    lengths = random.integers(2, 5, size=count)
+    return [
+        "".join(syllables[number] for number in row[:length])
+        for row, length in zip(drawn.tolist(), lengths.tolist(), strict=True)
+    ]

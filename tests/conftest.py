@@ -6,12 +6,19 @@ import os
 from pathlib import Path
 
 import bcrypt
+import hypothesis
 import pytest
 import streamlit as st
 from streamlit.components.v2 import manifest_scanner
 
 import lib.settings
 from lib.settings import settings
+
+# A busy machine must not fail a test.
+hypothesis.settings.register_profile(
+    "untimed", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("untimed")
 
 
 @pytest.fixture(autouse=True)

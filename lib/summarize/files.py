@@ -32,9 +32,8 @@ _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # old Word, and every Office file wi
 _ZIP = b"PK\x03\x04"
 _HTML_TAG = re.compile(r"<(?:!doctype\s+html|html)\b", re.IGNORECASE)
 _META_CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([\w.:-]+)", re.IGNORECASE)
-_LINE_END_HYPHEN = re.compile(
-    "(?<=[^\\W\\d_])(?:[-\u00ad\u2010]|[\x02\ufffe])\\r?\\n(?=[^\\W\\d_])"
-)
+# PDFium writes U+FFFE (older ones U+0002) for a hyphen that ends a line, without the line break.
+_LINE_END_HYPHEN = re.compile("[\x02\ufffe\u00ad](?:\\r?\\n)?")
 _FURNITURE = re.compile(
     r"^(?:head|script|style|noscript|template|nav|footer|aside|button|label|select"
     r"|textarea|svg|iframe|object)$"

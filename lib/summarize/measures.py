@@ -85,19 +85,3 @@ SUMMARY_READING_TIME = Measure(
     _summary_reading_time,
 )
 MEASURES = (COMPRESSION, COVERAGE, SUMMARY_READING_TIME, SOURCE_READING_TIME)
-
-
-def used_parts(summary: Summary, bins: int) -> tuple[float, ...]:
-    """Return for each of `bins` equal parts of the source, by characters, the share used, 0 to 1.
-
-    A character is used when the summary has the sentence it belongs to; the source runs from its
-    first sentence to the end of its last.
-    """
-    begin, end = summary.source[0].start, summary.source[-1].end
-    width = (end - begin) / bins
-    used = [summary.source[each.support[0].sentence] for each in summary.sentences]
-    edges = [(begin + width * part, begin + width * (part + 1)) for part in range(bins)]
-    return tuple(
-        sum(max(0.0, min(high, each.end) - max(low, each.start)) for each in used) / width
-        for low, high in edges
-    )

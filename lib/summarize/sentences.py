@@ -35,6 +35,7 @@ _LEAD = re.compile(
 _SPEAKER = re.compile(r"(#?\w[\w.'’-]*(?: [\w.'’-]+){0,4}#?)(?: ?\([^()\n]{1,30}\))?\s?[:：]\s")
 _STOPPED = re.compile(rf"[.!?…:;。！？؟۔।॥][{_CLOSERS}]*\s*$")
 _BREAKS = re.compile(r"(?<!\s)\s*[\n\r\v\f\x1c-\x1e\x85\u2028\u2029][\s>]*")
+_UNSPACED = re.compile(rf"[{UNSPACED}、。，]")
 _HAS_WORD = re.compile(r"[^\W_]")
 _CANDIDATE = re.compile(rf"[.!?…][{_CLOSERS}]*\s")
 # Stops that the splitter does not know; it ends at each match. A Japanese quotation goes on after
@@ -42,7 +43,7 @@ _CANDIDATE = re.compile(rf"[.!?…][{_CLOSERS}]*\s")
 _STOP = re.compile(
     rf"(?<![。！？｡])[。！？｡]+(?:[{_CLOSERS}]+(?![{_CLOSERS}\u3041-\u3096、，,])|(?![。！？｡{_CLOSERS}]))"
     rf"|(?<![؟۔।॥።။។])[؟۔।॥።။។]+[{_CLOSERS}]*(?=\s)"
-    rf"|[.!?…][{_CLOSERS}]*\s+(?=[«„¿¡])"
+    rf"|[.!?…][{_CLOSERS}]*\s+(?=[«„¿¡]|[CJLNQS]['’]\w)"
     "|[.!?…]\\s*[\u2600-\u27bf\ufe0f\u200d\U0001f300-\U0001faff]+(?=\\s)"
 )
 _ORDINAL_END = re.compile(r"\b\d{1,2}\.$")
@@ -53,6 +54,21 @@ _NEVER_LAST = re.compile(
     r"(?<![\w.])(?:z\. ?B|d\. ?h|u\. ?a|o\. ?ä|bzw|bspw|ca|Nr|evtl|ggf|inkl|zzgl|sog|vgl|Mio|Mrd"
     r"|Tsd|Hr|Fr|Sr|Sra|Srta|Dra|Ud|Uds|EE\. ?UU|p\. ?ej|núm|pág|Mme|Mlle|p\. ?ex|Sig|Dott|dhr"
     r"|mevr|bijv)\.$"
+)
+_READS_LIKE_A_WORD = re.compile(r"(?=.*[aeiouy])[a-z]{2,}")
+_ABBREVIATIONS = frozenset(
+    """
+    abbr acad adj adm admin adv al alt approx apr apt assn assoc asst asso aug auth av ave avg
+    bancorp biol calif cal capt cent cert cf chap chem cir civ co col coll colo comdr comm comp
+    conf cong conn const corp coun dec deg dem dep dept det dev diag diff dir disc dist distr
+    div doc ed eds educ elec eng enr eq equip esp esq est et etc ex exec exp ext feb fed fig
+    figs fla fri gal gen gov govt hon hosp hwy ibid id inc incl ind indus inst int intl jan jul
+    jun jour lat lieut lib lit lon maj mar max mech med mem mex mich mil min minn misc mon mun
+    nat natl neb nev nos nov oct okla ont op ord oreg orig para penn pers phil pos pp pref prem
+    pres prob proc prod prof prop prov pub publ que ref reg rel rep repr res ret rev rom sat sci
+    sec sect sen sens sep sept seq ser sev soc spec sta ste subj sun sup supp supt tel temp tenn
+    ter tex theol theor treas tues tue univ util va viz vol vols wash wed wis
+    """.split()  # noqa: SIM905 words read best as text
 )
 _SELDOM_LAST = re.compile(r"(?<![\w.])(?:usw|u\. ?s\. ?w|etc|ecc|enz|resp|M|av|env|n)\.$")
 
@@ -86,8 +102,7 @@ def sentence_text(text: str, sentence: SourceSentence) -> str:
 
 def _joint(gap: re.Match[str]) -> str:
     before, after = gap.string[: gap.start()][-1:], gap.string[gap.end() :][:1]
-    unspaced = re.compile(rf"[{UNSPACED}、。，]")
-    return "" if unspaced.match(before) and unspaced.match(after) else " "
+    return "" if _UNSPACED.match(before) and _UNSPACED.match(after) else " "
 
 
 def _passages(text: str) -> Iterator[tuple[int, int]]:
@@ -182,7 +197,9 @@ def _pieces(passage: str) -> Iterator[tuple[int, int]]:
         if _CANDIDATE.search(part) and max(map(len, part.split())) <= _LONGEST_WORD:
             yield from ((at + first, at + last) for first, last in _stripped(part, _punkt(part)))
         else:
-            yield from ((at + first, at + last) for first, last in _stripped(part, [(0, stop)]))
+            yield from (
+                (at + first, at + last) for first, last in _stripped(part, [(0, len(part))])
+            )
         at = stop
 
 
@@ -226,4 +243,9 @@ def _punkt(part: str) -> list[tuple[int, int]]:
 def _splitter() -> PunktSentenceTokenizer:
     from nupunkt import load_default_model
 
-    return load_default_model()
+    splitter = load_default_model()
+    # Its list was learned from legal texts and holds words ("rest", "week", "day", "joke").
+    for abbreviation in sorted(splitter.abbreviations):
+        if _READS_LIKE_A_WORD.fullmatch(abbreviation) and abbreviation not in _ABBREVIATIONS:
+            splitter.remove_abbreviation(abbreviation)
+    return splitter

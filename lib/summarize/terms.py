@@ -120,7 +120,9 @@ def _languages_by_stop_word() -> dict[str, tuple[str, ...]]:
 def detect_language(words: Iterable[str]) -> Language:
     """Return the language whose stop words make up most of the words, "und" below a tenth.
 
-    A stop word that several languages list counts for each of them in equal parts.
+    A stop word that several languages list counts for each of them in equal parts. Chinese and
+    Japanese often stay "und", as their words come in pairs of characters; there the idf alone
+    tells terms from function words.
     """
     import stopwordsiso
 
