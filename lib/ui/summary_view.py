@@ -116,9 +116,16 @@ def summary_json(summary: Summary, source: SourceText) -> str:
 
 
 def reading_time(seconds: float) -> str:
-    """Return a time as minutes and seconds."""
+    """Return a time as minutes and seconds, from an hour on as hours and minutes."""
     minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}:{rest:02d} min"
+    if minutes < 60:  # noqa: PLR2004 minutes of an hour
+        return f"{minutes}:{rest:02d} min"
+    return f"{minutes // 60:,} h {minutes % 60} min"
+
+
+def percent(share: float) -> str:
+    """Return a percentage without digits it does not have."""
+    return f"{share:.0f} %" if share >= 1 or share == 0 else "< 1 %"
 
 
 def _show_measures(summary: Summary, text: str) -> None:
@@ -138,8 +145,8 @@ def _show_measures(summary: Summary, text: str) -> None:
             delta_arrow="off",
             border=True,
         )
-        _show_measure(COMPRESSION, f"{compression:.0f} %", f"of {summary.source_words:,} words")
-        _show_measure(COVERAGE, f"{coverage:.0f} %", "of the term weight")
+        _show_measure(COMPRESSION, percent(compression), f"of {summary.source_words:,} words")
+        _show_measure(COVERAGE, percent(coverage), "of the term weight")
         _show_measure(
             SUMMARY_READING_TIME,
             reading_time(reading),
