@@ -41,7 +41,7 @@ def test_a_page_is_accessible_and_fits(
     asked: list[str] = []
     complaints: list[ConsoleMessage] = []
     page.on("request", lambda request: asked.append(request.url))
-    page.on("console", lambda entry: complaints.append(entry))
+    page.on("console", complaints.append)
     open_page(page, f"{server.url}/{registered.url_path}")
     expect(page.get_by_role("heading", name=registered.title, exact=True)).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
