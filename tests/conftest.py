@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import bcrypt
 import hypothesis
 import pytest
 import streamlit as st
+from playwright.sync_api import Browser, sync_playwright
 from streamlit.components.v2 import manifest_scanner
 
 import lib.settings
 from lib.settings import settings
+
+CHROMIUM = shutil.which("chromium")
 
 # A busy machine must not fail a test.
 hypothesis.settings.register_profile(
@@ -59,3 +64,17 @@ def users_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("users") / "users.yaml"
     path.write_text(USERS.format(password=digest))
     return path
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Chromium, one for all tests: Playwright runs once in a process."""
+    if CHROMIUM is None:
+        pytest.skip("Debian's chromium is not installed")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM,
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+        )
+        yield browser
+        browser.close()

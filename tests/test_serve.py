@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 import pytest
 import websockets.exceptions
+from playwright.sync_api import Browser
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.sync.client import ClientConnection, connect
@@ -25,7 +26,6 @@ from websockets.sync.client import ClientConnection, connect
 from lib.serve import FRONTEND, host_names, main, security_headers
 from lib.settings import ROOT, Settings
 
-CHROMIUM = Path("/usr/bin/chromium")
 HOME = """
 import streamlit as st
 st.text("home ran")
@@ -357,28 +357,22 @@ def test_host_names_are_loopback_its_own_and_the_allowed() -> None:
     assert "0.0.0.0" not in host_names(Settings(address="0.0.0.0"))  # noqa: S104 the wildcard
 
 
-@pytest.mark.browser
-@pytest.mark.skipif(not CHROMIUM.exists(), reason=f"no browser at {CHROMIUM}")
-def test_a_browser_obeys_the_policy_and_loads_no_script_twice(served: Served) -> None:
-    playwright = pytest.importorskip("playwright.sync_api")
+def test_a_browser_obeys_the_policy_and_loads_no_script_twice(
+    served: Served, browser: Browser
+) -> None:
     transferred = (
         "() => performance.getEntriesByType('resource')"
         ".filter(e => /\\.js$/.test(e.name)).reduce((sum, e) => sum + e.transferSize, 0)"
     )
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(
-            executable_path=CHROMIUM,
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
-        )
-        page = browser.new_page()
-        complaints: list[str] = []
-        page.on("console", lambda message: complaints.append(message.text))
-        sizes = []
-        for _ in range(2):
-            page.goto(served.url)
-            page.get_by_role("heading", name="First").wait_for()
-            sizes.append(page.evaluate(transferred))
-        browser.close()
+    page = browser.new_page()
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text))
+    sizes = []
+    for _ in range(2):
+        page.goto(served.url)
+        page.get_by_role("heading", name="First").wait_for()
+        sizes.append(page.evaluate(transferred))
+    page.close()
     assert [text for text in complaints if "Content Security Policy" in text] == []
     assert sizes[0] > 0
     assert sizes[1] == 0
