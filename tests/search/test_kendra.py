@@ -1,0 +1,719 @@
+"""The Kendra adapter over real boto3, against a small Kendra that reads every document."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from lib.aws import AccessDenied, Aws, NotFound
+from lib.search.analysis import stem, words_of
+from lib.search.columns import may_find
+from lib.search.kendra import ANONYMOUS, KendraSearch, Limits
+from lib.search.model import (
+    And,
+    AnyOf,
+    AttributeType,
+    Document,
+    FacetRequest,
+    Filter,
+    HistogramRequest,
+    Not,
+    Or,
+    Principals,
+    QueryError,
+    Range,
+    SearchEngine,
+    SearchRequest,
+    SearchResponse,
+    Sort,
+    Value,
+    Words,
+)
+from lib.settings import Settings
+from tests.aws.double import LOADER, AwsDouble, Params, WireError
+from tests.aws.fixtures import ACCESS_KEY, REGION, aws_double, aws_settings, no_aws
+from tests.search.contract import (
+    DOCUMENTS,
+    POST_QUERY,
+    TYPES,
+    SearchEngineContract,
+    elements,
+    found,
+)
+
+__all__ = ["aws_double", "aws_settings", "no_aws"]
+
+INDEX_ID = "0123abcd-0123-abcd-0123-0123456789ab"
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+    "AWS_SECRET_ACCESS_KEY": "a-secret-only-for-tests",
+    "AWS_REGION": REGION,
+}
+NO_LIMITS_RAISED = Limits()
+TYPE_MEMBERS = {
+    AttributeType.STRING: "StringValue",
+    AttributeType.STRING_LIST: "StringListValue",
+    AttributeType.LONG: "LongValue",
+    AttributeType.DATE: "DateValue",
+}
+
+
+@dataclass(frozen=True)
+class SmallKendra:
+    """Answers a query on the wire over a handful of documents, within the limits of the service.
+
+    Besides documents it finds one passage as an answer, unless only documents are asked for.
+    """
+
+    documents: tuple[Document, ...]
+    limits: Limits = NO_LIMITS_RAISED
+    sortable: frozenset[str] = frozenset(TYPES)
+
+    def describe(self, params: Params) -> dict[str, Any]:
+        if params["Id"] != INDEX_ID:
+            raise WireError("ResourceNotFoundException", "There is no index with the given ID.")
+        fields = [
+            {
+                "Name": name,
+                "Type": kind.value,
+                "Search": {"Facetable": True, "Sortable": name in self.sortable},
+            }
+            for name, kind in TYPES.items()
+        ]
+        internal = {"Name": "_source_uri", "Type": "STRING_VALUE", "Search": {"Facetable": False}}
+        return {"Id": INDEX_ID, "DocumentMetadataConfigurations": [*fields, internal]}
+
+    def query(self, params: Params) -> dict[str, Any]:
+        self.refuse(params)
+        wanted = params.get("AttributeFilter")
+        text = params.get("QueryText", "")
+        hits = [
+            document
+            for document in found(SearchRequest(text, user=principals(params)), self.documents)
+            if may_find(principals(params), document.access)
+            and (wanted is None or passes(document, wanted))
+        ]
+        for order in reversed(params.get("SortingConfigurations", [])):
+            hits = in_order(hits, order["DocumentAttributeKey"], order["SortOrder"] == "DESC")
+        size = min(params.get("PageSize", 10), 100)
+        start = (params.get("PageNumber", 1) - 1) * size
+        items = [item(document, text) for document in hits[:100][start : start + size]]
+        total = len(hits)
+        if params.get("QueryResultTypeFilter") != "DOCUMENT" and hits and text:
+            items.insert(0, {**item(hits[0], text), "Type": "ANSWER"})
+            total += 1
+        facets = [self.count(hits, facet) for facet in params.get("Facets", [])]
+        answer = {"ResultItems": items, "FacetResults": facets, "TotalNumberOfResults": total}
+        spell = params.get("SpellCorrectionConfiguration", {})
+        if spell.get("IncludeQuerySpellCheckSuggestions") and "encript" in text:
+            corrected = text.replace("encript", "encrypt")
+            answer["SpellCorrectedQueries"] = [{"SuggestedQueryText": corrected}]
+        return answer
+
+    def suggest(self, params: Params) -> dict[str, Any]:
+        past = ["storage", "storage encryption", "encrypt data", "store keys"]
+        texts = [text for text in past if text.startswith(params["QueryText"])]
+        return {
+            "Suggestions": [
+                {"Value": {"Text": {"Text": text}}}
+                for text in texts[: params["MaxSuggestionsCount"]]
+            ]
+        }
+
+    def refuse(self, params: Params) -> None:
+        """Raise what Kendra answers beyond its documented limits."""
+        wanted = params.get("AttributeFilter")
+        if wanted and depth(wanted) > 2:
+            refuse("AttributeFilter cannot have a depth of more than 2.")
+        if wanted and longest(wanted) > 10:
+            refuse("AttributeFilter cannot have a length of more than 10")
+        for facet in params.get("Facets", []):
+            if facet_depth(facet) > self.limits.facet_levels:
+                refuse("Facets cannot have more than one nested facet.")
+            if facet.get("MaxResults", 10) > self.limits.facet_values:
+                refuse("MaxResults of a facet is above its limit.")
+        order = params.get("SortingConfigurations", [])
+        if len(order) > self.limits.sort_attributes:
+            refuse("Too many sorting configurations.")
+        browses = order and params.keys() & {"AttributeFilter", "Facets"}
+        if not params.get("QueryText") and not browses:
+            refuse("QueryText, or AttributeFilter or Facets and a sorting type, must be given.")
+        if params.get("PageSize", 10) < 1 or params.get("PageNumber", 1) < 1:
+            refuse("PageSize and PageNumber start at 1.")
+
+    def count(self, hits: list[Document], facet: dict[str, Any]) -> dict[str, Any]:
+        name = facet["DocumentAttributeKey"]
+        groups: dict[Any, list[Document]] = {}
+        for document in hits:
+            for value in elements(document, name):
+                groups.setdefault(value, []).append(document)
+        largest = sorted(groups.items(), key=lambda group: (-len(group[1]), str(group[0])))
+        kind = TYPES[name]
+        member = "StringValue" if kind is AttributeType.STRING_LIST else TYPE_MEMBERS[kind]
+        pairs = [
+            {
+                "DocumentAttributeValue": {member: value},
+                "Count": len(group),
+                "FacetResults": [self.count(group, inner) for inner in facet.get("Facets", [])],
+            }
+            for value, group in largest[: facet.get("MaxResults", 10)]
+        ]
+        return {
+            "DocumentAttributeKey": name,
+            "DocumentAttributeValueType": kind.value,
+            "DocumentAttributeValueCountPairs": pairs,
+        }
+
+
+def refuse(message: str) -> None:
+    raise WireError("ValidationException", message)
+
+
+def depth(wanted: dict[str, Any]) -> int:
+    ((operation, value),) = wanted.items()
+    if operation == "NotFilter":
+        return 1 + depth(value)
+    return 1 + max(map(depth, value)) if isinstance(value, list) else 0
+
+
+def longest(wanted: dict[str, Any]) -> int:
+    ((operation, value),) = wanted.items()
+    if operation == "NotFilter":
+        return longest(value)
+    return max(len(value), *map(longest, value)) if isinstance(value, list) else 0
+
+
+def facet_depth(facet: dict[str, Any]) -> int:
+    return 1 + max(map(facet_depth, facet.get("Facets", [])), default=0)
+
+
+def passes(document: Document, wanted: dict[str, Any]) -> bool:
+    ((operation, value),) = wanted.items()
+    match operation:
+        case "AndAllFilters":
+            return all(passes(document, part) for part in value)
+        case "OrAllFilters":
+            return any(passes(document, part) for part in value)
+        case "NotFilter":
+            return not passes(document, value)
+    ((member, bound),) = value["Value"].items()
+    if member != TYPE_MEMBERS[TYPES[value["Key"]]]:
+        refuse(f"The attribute {value['Key']} is of another type than {member}.")
+    held = elements(document, value["Key"])
+    compare: dict[str, Callable[[Any], bool]] = {
+        "EqualsTo": lambda own: own == bound,
+        "GreaterThan": lambda own: own > bound,
+        "GreaterThanOrEquals": lambda own: own >= bound,
+        "LessThan": lambda own: own < bound,
+        "LessThanOrEquals": lambda own: own <= bound,
+        "ContainsAny": lambda own: own in bound,
+    }
+    if operation == "ContainsAll":
+        return set(bound) <= set(held)
+    return any(map(compare[operation], held))
+
+
+def principals(params: Params) -> Principals:
+    context = params["UserContext"]
+    return Principals(frozenset({context["UserId"]}), frozenset(context.get("Groups", ())))
+
+
+def in_order(hits: list[Document], name: str, descending: bool) -> list[Document]:  # noqa: FBT001 - the wire's own order
+    if name.startswith("_"):
+        return hits
+    present = [hit for hit in hits if name in hit.attributes]
+    present.sort(key=lambda hit: elements(hit, name)[0], reverse=descending)
+    return present + [hit for hit in hits if name not in hit.attributes]
+
+
+def item(document: Document, query: str) -> dict[str, Any]:
+    return {
+        "Type": "DOCUMENT",
+        "DocumentId": document.id,
+        "DocumentTitle": marked(document.title, query),
+        "DocumentExcerpt": marked(document.text, query),
+        **({"DocumentURI": document.uri} if document.uri else {}),
+        "DocumentAttributes": [
+            {"Key": name, "Value": wire_value(name, value)}
+            for name, value in document.attributes.items()
+        ],
+        "ScoreAttributes": {"ScoreConfidence": "HIGH"},
+    }
+
+
+def wire_value(name: str, value: Value) -> dict[str, Any]:
+    return {TYPE_MEMBERS[TYPES[name]]: list(value) if isinstance(value, tuple) else value}
+
+
+def marked(text: str, query: str) -> dict[str, Any]:
+    stems = {stem(form) for form, _, _ in words_of(query)}
+    highlights = [
+        {"BeginOffset": start, "EndOffset": end, "TopAnswer": False}
+        for form, start, end in words_of(text)
+        if stem(form) in stems
+    ]
+    return {"Text": text, "Highlights": highlights}
+
+
+def serve(double: AwsDouble, kendra: SmallKendra) -> None:
+    double.on("kendra", "Query", kendra.query)
+    double.on("kendra", "DescribeIndex", kendra.describe)
+    double.on("kendra", "GetQuerySuggestions", kendra.suggest)
+
+
+@pytest.fixture(scope="module")
+def aws() -> Aws:
+    """AWS with its client for Kendra made once, which costs more than a test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("botocore.session.create_loader", lambda _search_path: LOADER)
+        for name, value in CREDENTIALS.items():
+            patch.setenv(name, value)
+        aws = Aws(Settings())
+        aws.client("kendra")
+        return aws
+
+
+@pytest.fixture
+def kendra(aws_double: AwsDouble, aws: Aws) -> KendraSearch:
+    serve(aws_double, SmallKendra(DOCUMENTS))
+    return KendraSearch(aws, INDEX_ID)
+
+
+class TestContract(SearchEngineContract):
+    levels = 2
+    counts_missing = False
+    has_histograms = False
+    has_word_modes = False
+    takes_every_filter = False
+    sorts_every_document = False
+
+    @pytest.fixture
+    def engine(self, kendra: KendraSearch) -> SearchEngine:
+        return kendra
+
+
+# ---------------------------------------------------------------------------------- the wire
+
+
+def test_asks_as_the_post_does(kendra: KendraSearch, aws_double: AwsDouble) -> None:
+    chosen = And((AnyOf("Technology", ("Databases",)), AnyOf("Document_Type", ("User_Guides",))))
+    facet = FacetRequest(("Technology", "Document_Type"))
+    kendra.query(SearchRequest(POST_QUERY, filter=chosen, facets=(facet,)))
+    (wire,) = aws_double.called("kendra", "Query")
+    assert wire == {
+        "IndexId": INDEX_ID,
+        "QueryText": POST_QUERY,
+        "QueryResultTypeFilter": "DOCUMENT",
+        "UserContext": {"UserId": ANONYMOUS},
+        "AttributeFilter": {
+            "AndAllFilters": [
+                {"EqualsTo": {"Key": "Technology", "Value": {"StringValue": "Databases"}}},
+                {"EqualsTo": {"Key": "Document_Type", "Value": {"StringValue": "User_Guides"}}},
+            ]
+        },
+        "PageNumber": 1,
+        "PageSize": 10,
+        "Facets": [
+            {
+                "DocumentAttributeKey": "Technology",
+                "Facets": [{"DocumentAttributeKey": "Document_Type", "MaxResults": 10}],
+                "MaxResults": 10,
+            }
+        ],
+        "SpellCorrectionConfiguration": {"IncludeQuerySpellCheckSuggestions": True},
+    }
+
+
+def test_asks_once_more_for_each_selected_hierarchy(
+    kendra: KendraSearch, aws_double: AwsDouble
+) -> None:
+    facets = (
+        FacetRequest(("Technology",), selected=(("Storage",),)),
+        FacetRequest(("Region",), selected=(("eu-west-1",),)),
+        FacetRequest(("Tags",)),
+    )
+    kendra.query(SearchRequest("encrypt data", facets=facets))
+    storage = {"EqualsTo": {"Key": "Technology", "Value": {"StringValue": "Storage"}}}
+    region = {"EqualsTo": {"Key": "Region", "Value": {"StringValue": "eu-west-1"}}}
+    asked = {
+        wire["Facets"][0]["DocumentAttributeKey"]: wire["AttributeFilter"]
+        for wire in aws_double.called("kendra", "Query")
+    }
+    both = {"AndAllFilters": [storage, region]}
+    assert asked == {"Technology": region, "Region": storage, "Tags": both}
+
+
+REQUESTS = {
+    "words": SearchRequest(POST_QUERY, page=2, page_size=5, suggest_spelling=False),
+    "nothing": SearchRequest(),
+    "dates": SearchRequest(
+        "it's a \"test\" \\ 'with' \n lines",
+        filter=Range("Published", datetime(2020, 1, 1, tzinfo=UTC)),
+        sort=(Sort("Pages", descending=True), Sort("Published")),
+        user=Principals(frozenset({"ana"}), frozenset({"staff", "écoles"})),
+    ),
+    "selections": SearchRequest(
+        "data",
+        filter=Or((AnyOf("Tags", ("keys", "audit")), Range("Pages", 10, 20, high_included=False))),
+        facets=(
+            FacetRequest(
+                ("Technology", "Document_Type"), selected=(("Storage", "User_Guides"), ("Compute",))
+            ),
+            FacetRequest(("Published",), selected=(("2021",),)),
+            FacetRequest(("Region",)),
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+@pytest.mark.usefixtures("aws_settings")
+def test_the_code_makes_the_same_calls(
+    kendra: KendraSearch, aws_double: AwsDouble, name: str
+) -> None:
+    kendra.query(REQUESTS[name])
+    asked = aws_double.called("kendra", "Query")
+    aws_double.calls.clear()
+    code = kendra.request_code(REQUESTS[name])
+    exec(code, {})  # noqa: S102 - whether it runs is the question
+    again = aws_double.called("kendra", "Query")
+    assert sorted(map(repr, again)) == sorted(map(repr, asked))
+    assert max(map(len, code.splitlines())) < 110
+
+
+def test_the_code_is_what_one_would_write(kendra: KendraSearch) -> None:
+    request = SearchRequest("data", suggest_spelling=False)
+    assert kendra.request_code(request) == (
+        "import boto3\n\n"
+        "kendra = boto3.client(\"kendra\", region_name='us-east-1')\n\n"
+        "response = kendra.query(\n"
+        f"    IndexId='{INDEX_ID}',\n"
+        "    QueryText='data',\n"
+        "    QueryResultTypeFilter='DOCUMENT',\n"
+        f"    UserContext={{'UserId': '{ANONYMOUS}'}},\n"
+        "    PageNumber=1,\n"
+        "    PageSize=10,\n"
+        ")\n"
+    )
+
+
+# -------------------------------------------------------------------------------- the limits
+
+
+def values(attribute: str, count: int) -> AnyOf:
+    return AnyOf(attribute, tuple(f"value {number}" for number in range(count)))
+
+
+FITTING: dict[str, Filter] = {
+    "25 values": values("Technology", 25),
+    "100 values": values("Technology", 100),
+    "ten paths": Or(
+        tuple(And((AnyOf("Technology", (f"t{n}",)), AnyOf("Region", ("r",)))) for n in range(10))
+    ),
+    "one outer value, nine inner": Or(
+        tuple(And((AnyOf("Technology", ("t",)), AnyOf("Region", (f"r{n}",)))) for n in range(9))
+    ),
+    "one outer value among others": And(
+        (
+            Or(
+                tuple(
+                    And((AnyOf("Technology", ("t",)), AnyOf("Region", (f"r{n}",))))
+                    for n in range(6)
+                )
+            ),
+            values("Document_Type", 3),
+        )
+    ),
+    "two hierarchies": And(
+        (
+            Or((And((AnyOf("Technology", ("a",)), AnyOf("Tags", ("b",)))), AnyOf("Pages", (1,)))),
+            Or((AnyOf("Region", ("x",)), AnyOf("Region", ("y",)))),
+        )
+    ),
+}
+UNFITTING: dict[str, Filter] = {
+    "101 values": values("Technology", 101),
+    "11 values and more": And((values("Technology", 11), values("Region", 2))),
+    "many paths in two hierarchies": And(
+        (
+            Or(
+                tuple(
+                    And((AnyOf("Technology", (f"t{n}",)), AnyOf("Region", (f"r{n}",))))
+                    for n in range(6)
+                )
+            ),
+            values("Document_Type", 3),
+        )
+    ),
+    "not within two levels": And(
+        (
+            Or((Not(AnyOf("Technology", ("a",))), AnyOf("Region", ("b",)))),
+            Or((Not(AnyOf("Document_Type", ("c",))), AnyOf("Pages", (1,)))),
+        )
+    ),
+    "no values": AnyOf("Technology", ()),
+    "no bounds": Range("Pages"),
+    "twelve paths": Or(
+        tuple(
+            And((AnyOf("Technology", (f"t{n}",)), AnyOf("Region", (f"r{n}",)))) for n in range(12)
+        )
+    ),
+    "paths beyond counting": Or(
+        tuple(And(tuple(AnyOf("Region", (f"{n}-{m}",)) for m in range(9))) for n in range(12))
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FITTING)
+def test_rewrites_a_filter_until_kendra_takes_it(kendra: KendraSearch, name: str) -> None:
+    assert kendra.query(SearchRequest("data", filter=FITTING[name])).total == 0
+
+
+@pytest.mark.parametrize("name", UNFITTING)
+def test_refuses_a_filter_that_kendra_would(
+    kendra: KendraSearch, aws_double: AwsDouble, name: str
+) -> None:
+    with pytest.raises(QueryError, match=r"\.$"):
+        kendra.query(SearchRequest("data", filter=UNFITTING[name]))
+    assert aws_double.called("kendra", "Query") == []
+
+
+def notes_of(kendra: KendraSearch, request: SearchRequest) -> str:
+    return " ".join(kendra.query(request).notes)
+
+
+@pytest.mark.parametrize(
+    ("request_", "note"),
+    [
+        (SearchRequest("data", words=Words.ALL), "how many of the words"),
+        (SearchRequest("dara~"), "no fuzzy words"),
+        (SearchRequest("data " * 31), "first 30 words"),
+        (SearchRequest("data", page_size=101), "first 100 results"),
+        (SearchRequest("data", histograms=(HistogramRequest("Pages", 1),)), "“Pages” was left out"),
+        (SearchRequest(), "newest documents first"),
+        (SearchRequest("data", sort=(Sort("Pages"),)), "documents without it"),
+        (
+            SearchRequest(
+                "data", sort=tuple(map(Sort, ["Pages", "Region", "Technology", "Published"]))
+            ),
+            "up to 3 attributes: “Published”",
+        ),
+        (
+            SearchRequest("data", facets=(FacetRequest(("Technology", "Region", "Tags")),)),
+            "“Tags” within Technology > Region was left out",
+        ),
+    ],
+)
+def test_says_what_is_left_out(kendra: KendraSearch, request_: SearchRequest, note: str) -> None:
+    assert note in notes_of(kendra, request_)
+
+
+def test_has_no_notes_without_a_reason(kendra: KendraSearch) -> None:
+    facet = FacetRequest(("Technology", "Document_Type"))
+    assert kendra.query(SearchRequest(POST_QUERY, facets=(facet,))).notes == ()
+
+
+@pytest.fixture
+def crowded(aws_double: AwsDouble, aws: Aws) -> KendraSearch:
+    """Value n of 25 has 25 - n documents; each has one of two document types."""
+    serve(aws_double, SmallKendra(crowd()))
+    return KendraSearch(aws, INDEX_ID)
+
+
+def crowd() -> tuple[Document, ...]:
+    return tuple(
+        Document(
+            f"{value}-{n}",
+            "Data",
+            "Data",
+            attributes={"Region": f"region-{value:02}", "Document_Type": "AB"[n % 2]},
+        )
+        for value in range(25)
+        for n in range(25 - value)
+    )
+
+
+def test_shows_the_values_that_kendra_lists(crowded: KendraSearch) -> None:
+    facet = FacetRequest(("Region",), top=20)
+    response = crowded.query(SearchRequest("data", facets=(facet,)))
+    assert [node.count for node in response.facets[0].nodes] == list(range(25, 15, -1))
+    assert not response.facets[0].exact
+    assert "up to 10 values" in response.notes[0]
+
+
+def test_tells_where_inner_values_are_left_out(crowded: KendraSearch) -> None:
+    facet = FacetRequest(("Document_Type", "Region"))
+    response = crowded.query(SearchRequest("data", facets=(facet,)))
+    assert [node.count for node in response.facets[0].nodes] == [169, 156]
+    assert [len(node.children) for node in response.facets[0].nodes] == [10, 10]
+    assert not response.facets[0].exact
+    assert "up to 10 values at each level" in response.notes[0]
+
+
+def test_lists_as_many_values_as_the_index_allows(aws_double: AwsDouble, aws: Aws) -> None:
+    limits = Limits(facet_values=100, facet_levels=3)
+    serve(aws_double, SmallKendra(crowd(), limits))
+    engine = KendraSearch(aws, INDEX_ID, limits)
+    facet = FacetRequest(("Region", "Document_Type", "Tags"), top=None)
+    response = engine.query(SearchRequest("data", facets=(facet,)))
+    assert len(response.facets[0].nodes) == 25
+    assert response.facets[0].attributes == facet.attributes
+    assert response.facets[0].exact
+    assert response.notes == ()
+
+
+def test_counts_selected_values_that_kendra_does_not_list(crowded: KendraSearch) -> None:
+    facet = FacetRequest(
+        ("Region", "Document_Type"),
+        selected=(("region-20", "A"), ("region-23",), ("region-00", "B"), ("region-99", "A")),
+    )
+    response = crowded.query(SearchRequest("data", facets=(facet,)))
+    counts = {node.value: node for node in response.facets[0].nodes}
+    assert response.total == 3 + 2 + 12
+    assert (counts["region-20"].count, counts["region-23"].count) == (5, 2)
+    assert [(child.value, child.count) for child in counts["region-20"].children] == [("A", 3)]
+    assert [child.count for child in counts["region-00"].children] == [13, 12]
+    assert counts["region-99"].count == 0
+
+
+def test_counts_two_hierarchies_that_begin_alike(kendra: KendraSearch) -> None:
+    facets = (FacetRequest(("Technology",)), FacetRequest(("Technology", "Document_Type")))
+    flat, nested = kendra.query(SearchRequest(POST_QUERY, facets=facets)).facets
+    assert [node.count for node in flat.nodes] == [23, 22, 16]
+    assert all(not node.children for node in flat.nodes)
+    assert [node.count for node in nested.nodes[0].children] == [12, 7, 4]
+
+
+def pages(kendra: KendraSearch, size: int, numbers: Iterable[int]) -> list[SearchResponse]:
+    return [kendra.query(SearchRequest("data", page=n, page_size=size)) for n in numbers]
+
+
+def test_shows_no_more_than_a_hundred_results(crowded: KendraSearch, aws_double: AwsDouble) -> None:
+    responses = pages(crowded, 60, [1, 2, 3])
+    asked = aws_double.called("kendra", "Query")
+    assert all((wire["PageNumber"] - 1) * wire["PageSize"] < 100 for wire in asked)
+    assert [len(response.hits) for response in responses] == [60, 40, 0]
+    assert {response.total for response in responses} == {325}
+    assert len(pages(crowded, 500, [1])[0].hits) == 100
+
+
+# -------------------------------------------------------------------------------- access, errors
+
+
+def test_always_names_a_user(kendra: KendraSearch, aws_double: AwsDouble) -> None:
+    for user in (None, Principals(), Principals(groups=frozenset({"b", "a"}))):
+        kendra.query(SearchRequest("data", user=user))
+    contexts = [wire["UserContext"] for wire in aws_double.called("kendra", "Query")]
+    assert contexts == [
+        {"UserId": ANONYMOUS},
+        {"UserId": ANONYMOUS},
+        {"UserId": ANONYMOUS, "Groups": ["a", "b"]},
+    ]
+
+
+def test_answers_for_one_user_at_a_time(kendra: KendraSearch) -> None:
+    with pytest.raises(QueryError, match="one user at a time"):
+        kendra.query(SearchRequest("data", user=Principals(frozenset({"ana", "bob"}))))
+
+
+def test_refuses_what_the_api_would(kendra: KendraSearch, aws_double: AwsDouble) -> None:
+    with pytest.raises(QueryError, match="AWS takes"):
+        kendra.query(SearchRequest("data", filter=AnyOf("Region", ("x" * 2049,))))
+    assert aws_double.called("kendra", "Query") == []
+
+
+@pytest.mark.parametrize("selected", [("Region", None), ("Pages", "many"), ("Published", "10000")])
+def test_refuses_values_that_cannot_be_selected(
+    kendra: KendraSearch, selected: tuple[str, str | None]
+) -> None:
+    name, label = selected
+    facet = FacetRequest((name,), selected=((label,),))
+    with pytest.raises(QueryError, match=f"“{name}”"):
+        kendra.query(SearchRequest("data", facets=(facet,)))
+
+
+def test_says_what_the_index_lacks(aws_double: AwsDouble, aws: Aws) -> None:
+    serve(aws_double, replace(SmallKendra(DOCUMENTS), sortable=frozenset()))
+    engine = KendraSearch(aws, INDEX_ID)
+    with pytest.raises(QueryError, match="Make it sortable"):
+        engine.query(SearchRequest("data", sort=(Sort("Pages"),)))
+    with pytest.raises(QueryError, match="Make it facetable"):
+        engine.query(SearchRequest("data", facets=(FacetRequest(("_source_uri",)),)))
+    assert "_source_uri" not in {attribute.name for attribute in engine.attributes()}
+
+
+def test_does_not_browse_an_index_without_facets(aws_double: AwsDouble, aws: Aws) -> None:
+    aws_double.on("kendra", "DescribeIndex", {"Id": INDEX_ID})
+    with pytest.raises(QueryError, match="does not list all documents"):
+        KendraSearch(aws, INDEX_ID).query(SearchRequest())
+
+
+def test_says_which_permission_is_missing(kendra: KendraSearch, aws_double: AwsDouble) -> None:
+    aws_double.fail("kendra", "Query", WireError("AccessDeniedException", "No."))
+    with pytest.raises(AccessDenied) as refused:
+        kendra.query(SearchRequest("data"))
+    assert refused.value.permission == "kendra:Query"
+
+
+def test_says_that_there_is_no_such_index(aws_double: AwsDouble, aws: Aws) -> None:
+    serve(aws_double, SmallKendra(DOCUMENTS))
+    with pytest.raises(NotFound, match="DescribeIndex"):
+        KendraSearch(aws, INDEX_ID[::-1]).attributes()
+
+
+def test_proposes_no_spelling_that_finds_no_more(
+    kendra: KendraSearch, aws_double: AwsDouble
+) -> None:
+    spelling = {"SpellCorrectedQueries": [{"SuggestedQueryText": "date"}]}
+    aws_double.on("kendra", "Query", {"TotalNumberOfResults": 7, **spelling})
+    assert kendra.query(SearchRequest("data")).correction is None
+
+
+def test_completes_nothing_that_kendra_would_refuse(
+    kendra: KendraSearch, aws_double: AwsDouble
+) -> None:
+    assert [kendra.suggest(prefix) for prefix in ("", " s ", "sto\x00")] == [(), (), ()]
+    assert aws_double.called("kendra", "GetQuerySuggestions") == []
+
+
+def test_passes_on_warnings(kendra: KendraSearch, aws_double: AwsDouble) -> None:
+    warning = {"Message": "The query was not understood.", "Code": "QUERY_LANGUAGE_INVALID_SYNTAX"}
+    aws_double.on(
+        "kendra", "Query", {"TotalNumberOfResults": 0, "ResultItems": [], "Warnings": [warning]}
+    )
+    assert kendra.query(SearchRequest("data AND")).notes == ("The query was not understood.",)
+
+
+def test_drops_highlights_outside_their_text(kendra: KendraSearch, aws_double: AwsDouble) -> None:
+    highlights = [(0, 4), (2, 99), (5, 5), (-1, 2)]
+    text = {
+        "Text": "data here",
+        "Highlights": [{"BeginOffset": start, "EndOffset": end} for start, end in highlights],
+    }
+    item = {"DocumentId": "x", "DocumentExcerpt": text}
+    aws_double.on("kendra", "Query", {"TotalNumberOfResults": 1, "ResultItems": [item]})
+    (hit,) = kendra.query(SearchRequest("data")).hits
+    assert [(span.start, span.end) for span in hit.excerpt_highlights] == [(0, 4), (2, 9)]
+    assert (hit.title, hit.uri, hit.score) == ("", "", 0.0)
+
+
+def test_the_double_refuses_what_kendra_refuses(aws_double: AwsDouble, aws: Aws) -> None:
+    serve(aws_double, SmallKendra(DOCUMENTS))
+    client = aws.client("kendra")
+    leaf = {"EqualsTo": {"Key": "Region", "Value": {"StringValue": "x"}}}
+    asked = {"IndexId": INDEX_ID, "QueryText": "data", "UserContext": {"UserId": "ana"}}
+    deep = {"AndAllFilters": [{"OrAllFilters": [{"NotFilter": leaf}]}]}
+    for wanted, message in [
+        (deep, "a depth of more than 2."),
+        ({"OrAllFilters": [leaf] * 11}, "10"),
+    ]:
+        with pytest.raises(client.exceptions.ValidationException, match=re.escape(message)):
+            client.query(**asked, AttributeFilter=wanted)
+    with pytest.raises(client.exceptions.ValidationException, match="sorting type"):
+        client.query(IndexId=INDEX_ID, UserContext={"UserId": "ana"})
+    assert client.query(**asked)["TotalNumberOfResults"] == 64  # with the passage
