@@ -19,6 +19,14 @@ BENCHES = {
         "bench.summarize_speed",
         "Milliseconds from text to summary at three lengths, against sumy's engines.",
     ),
+    "search": (
+        "bench.search",
+        "Facets with nested counts at 1M and 10M documents, against tantivy, DuckDB and SQLite.",
+    ),
+    "search-quality": (
+        "bench.search_quality",
+        "nDCG@10 of the search on collections with judged questions, against bm25s.",
+    ),
     "pages": (
         "bench.pages",
         "Every page against an empty one: warm open, rerun, CPU, 100 sessions.",

@@ -9,7 +9,8 @@ from playwright.sync_api import ViewportSize, sync_playwright
 
 from lib.settings import ROOT
 from lib.ui.pages import PAGES
-from tests.e2e.conftest import CHROMIUM, open_page, running
+from tests.conftest import CHROMIUM
+from tests.e2e.conftest import open_page, running
 
 DOCS = ROOT / "docs"
 VIEWPORT: ViewportSize = {"width": 1440, "height": 900}
