@@ -13,6 +13,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from lib.aws import Aws, open_aws
 from lib.jobs import Jobs, Report, job
+from lib.search import open_search
+from lib.search.files import IndexDamaged
+from lib.search.model import SearchEngine, SearchRequest
 from lib.settings import settings
 from lib.store import Store, open_store
 from lib.summarize import open_summarizer
@@ -78,6 +81,21 @@ def check_summarizer(summarizer: Summarizer) -> Health:
     return _timed("Summarize", summarize)
 
 
+def check_search(opened: Callable[[], SearchEngine]) -> Health:
+    """Return whether the search engine opens and finds every document."""
+
+    def count() -> tuple[Status, str]:
+        try:
+            total = opened().query(SearchRequest(page_size=0)).total
+        except IndexDamaged as error:
+            return Status.FAILING, str(error)
+        if not total:
+            return Status.READY, "No documents yet: the first visit of Search indexes them."
+        return Status.READY, f"{total:,} documents open to everybody."
+
+    return _timed("Search", count)
+
+
 def check_aws(aws: Aws) -> Health:
     """Return whether AWS is usable; asks AWS itself who we are."""
 
@@ -96,6 +114,7 @@ def check_everything(report: Report) -> dict[str, Any]:
     checks: list[tuple[str, Callable[[], Health]]] = [
         ("Store", lambda: check_store(open_store(settings().store_url))),
         ("Summarize", lambda: check_summarizer(open_summarizer(settings()))),
+        ("Search", lambda: check_search(lambda: open_search(settings()))),
         ("AWS", lambda: check_aws(open_aws(settings()))),
     ]
     results = [Health("Worker", Status.READY, "It took this job from the queue.", 0.0)]

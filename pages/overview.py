@@ -4,15 +4,17 @@ import streamlit as st
 
 from lib import health, ui
 from lib.identity import Role
+from lib.search import ENGINE_NAME
 from lib.ui import resources
 from lib.ui.overview_view import show_activity, show_health, show_page_card
-from lib.ui.pages import SUMMARIZE
+from lib.ui.pages import SEARCH, SUMMARIZE
 
 visit = ui.guard(__file__)
 ui.header(visit.page)
 
 st.header("What would you like to know?", anchor=False)
-with st.grid(3, min_column_width=260):
+cards = st.grid(3, min_column_width=260)
+with cards:
     source = ui.source(resources.summarizer().name)
     show_page_card(SUMMARIZE, source, resources.summarizer_health())
 
@@ -30,5 +32,9 @@ show_activity(
     resources.jobs().recent(limit=20, owner=everybody),
 )
 
-with parts:  # last, because AWS may take seconds to answer
+# Last, because the index may take seconds to open and AWS to answer.
+with cards:
+    show_page_card(SEARCH, ui.source(ENGINE_NAME), resources.search_health())
+with parts:
+    show_health(resources.search_health())
     show_health(resources.aws_health())

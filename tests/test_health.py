@@ -39,6 +39,12 @@ def test_a_database_that_is_gone_is_failing(tmp_path: Path) -> None:
 def test_the_self_check_reports_every_part_with_its_step() -> None:
     steps: list[tuple[float, str]] = []
     result = check_everything(lambda fraction, step: steps.append((fraction, step)))
-    assert [check["part"] for check in result["checks"]] == ["Worker", "Store", "Summarize", "AWS"]
+    assert [check["part"] for check in result["checks"]] == [
+        "Worker",
+        "Store",
+        "Summarize",
+        "Search",
+        "AWS",
+    ]
     assert steps[0] == (0.0, "Checking Store")
     assert all(check["sentence"] for check in result["checks"])

@@ -3,28 +3,16 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 from zlib import crc32
 
-import streamlit as st
-from streamlit.components.v2.get_bidi_component_manager import get_bidi_component_manager
-from streamlit.components.v2.manifest_scanner import ComponentConfig, ComponentManifest
-
 from lib.summarize.model import Summary, SummarySentence
-
-PACKAGE = "sightline"
-ASSETS = "evidence_view"
+from lib.ui.packaged import component
 
 
 def show_evidence(summary: Summary, text: str, *, key: str) -> None:
     """Draw the summary and the text it was made from, linked sentence by sentence."""
-    _register()
-    # Served as files of our own origin: an inlined script would need `blob:` in the CSP.
-    render = st.components.v2.component(
-        f"{PACKAGE}.{ASSETS}", js="evidence.js", css="evidence.css", isolate_styles=True
-    )
-    render(key=key, data=evidence_data(summary, text))
+    component("evidence")(key=key, data=evidence_data(summary, text))
 
 
 def evidence_data(summary: Summary, text: str) -> dict[str, Any]:
@@ -54,11 +42,3 @@ def _sentence_data(sentence: SummarySentence, summary: Summary, characters: int)
         "from": best.start / characters if best else 0,
         "to": best.end / characters if best else 0,
     }
-
-
-def _register() -> None:
-    manager = get_bidi_component_manager()
-    # Once for each runtime: registering again would put a placeholder in place of the files.
-    if manager.get_component_asset_root(f"{PACKAGE}.{ASSETS}") is None:
-        manifest = ComponentManifest(PACKAGE, "1", [ComponentConfig(ASSETS, asset_dir=ASSETS)])
-        manager.register_from_manifest(manifest, Path(__file__).parent)

@@ -44,6 +44,13 @@ SUMMARIZE = Page(
     Role.VIEWER,
     "What does this text say, and where does it say so?",
 )
+SEARCH = Page(
+    "search.py",
+    "Search",
+    ":material/search:",
+    Role.VIEWER,
+    "Which documents say something about it, and how many of each kind are there?",
+)
 SETTINGS = Page(
     "settings.py",
     "Settings",
@@ -51,7 +58,7 @@ SETTINGS = Page(
     Role.ADMIN,
     "Connections, engines, users and the audit log.",
 )
-PAGES = (OVERVIEW, SUMMARIZE, SETTINGS)
+PAGES = (OVERVIEW, SUMMARIZE, SEARCH, SETTINGS)
 
 
 def page_of(file: str) -> Page:
