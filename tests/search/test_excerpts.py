@@ -81,6 +81,12 @@ def test_a_phrase_is_shown_rather_than_its_words() -> None:
     assert marked(excerpt, spans) == ["access key"]
 
 
+def test_of_equal_passages_the_first_is_shown() -> None:
+    text = f"{FILLER} first key {FILLER} second key {FILLER}"
+    excerpt, _ = highlighter("key", text).excerpt(text)
+    assert "first key" in excerpt
+
+
 def test_without_a_match_the_text_begins() -> None:
     excerpt, spans = highlighter("absent", FILLER).excerpt(FILLER)
     assert FILLER.startswith(excerpt[:-1])
