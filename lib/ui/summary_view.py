@@ -75,7 +75,7 @@ def show_summary(summary: Summary, source: SourceText) -> None:
         )
         st.download_button(
             "Download JSON",
-            summary_json(summary, source),
+            lambda: summary_json(summary, source),
             file_name="summary.json",
             mime="application/json",
             on_click="ignore",

@@ -18,7 +18,7 @@ def show_table(
     st.dataframe(frame, hide_index=True, column_config=dict(columns), key=f"table_{name}", alt=alt)
     st.download_button(
         "Download CSV",
-        csv_text(frame),
+        lambda: csv_text(frame),  # made on the click, not on every run
         file_name=f"{name}.csv",
         mime="text/csv",
         key=f"csv_{name}",

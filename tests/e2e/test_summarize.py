@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -130,3 +131,20 @@ def test_copying_puts_the_summary_on_the_clipboard(page: Page, server: Server) -
     expect(page.get_by_role("button", name="Copied")).to_be_visible()
     copied = page.evaluate("navigator.clipboard.readText()")
     assert copied == " ".join(page.locator(".choice .quote").all_inner_texts())
+
+
+def test_the_summary_is_downloaded_as_json(page: Page, server: Server) -> None:
+    paste(page, server, ARTICLE)
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download JSON").click()
+    data = json.loads(Path(download.value.path()).read_text())
+    assert [one["text"] for one in data["sentences"]] == page.locator(
+        ".choice .quote"
+    ).all_inner_texts()
+
+
+def test_a_table_is_downloaded_as_csv(page: Page, server: Server) -> None:
+    open_page(page, f"{server.url}/settings?settings_tab=Configuration")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download CSV").click()
+    assert Path(download.value.path()).read_text().startswith("setting,value,meaning")
