@@ -5,15 +5,24 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from playwright.sync_api import ViewportSize, sync_playwright
+from playwright.sync_api import Page, ViewportSize, sync_playwright
 
 from lib.settings import ROOT
-from lib.ui.pages import PAGES
+from lib.ui.pages import PAGES, SEARCH
 from tests.conftest import CHROMIUM
-from tests.e2e.conftest import open_page, running
+from tests.e2e.conftest import Server, open_page, running
 
 DOCS = ROOT / "docs"
+VIEWS = {SEARCH: "?search_q=How+to+encrypt+data"}
 VIEWPORT: ViewportSize = {"width": 1440, "height": 900}
+
+
+def index_everything(page: Page, server: Server) -> None:
+    """Visit Search, which indexes the default documents, and wait until that is done."""
+    open_page(page, f"{server.url}/{SEARCH.url_path}")
+    under_way = page.get_by_text("Documents are being indexed")
+    under_way.wait_for()
+    under_way.wait_for(state="detached", timeout=300_000)
 
 
 def main() -> None:
@@ -26,9 +35,10 @@ def main() -> None:
     ):
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = browser.new_page(viewport=VIEWPORT)
+        index_everything(page, server)
         for registered in PAGES:
-            open_page(page, f"{server.url}/{registered.url_path}")
-            page.screenshot(path=DOCS / f"{registered.url_path}.png")
+            open_page(page, f"{server.url}/{registered.url_path}{VIEWS.get(registered, '')}")
+            page.screenshot(path=DOCS / f"{Path(registered.file).stem}.png")
         browser.close()
 
 
