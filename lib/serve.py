@@ -56,7 +56,7 @@ CLOSED = frozenset({"/_stcore/metrics", "/_stcore/script-health-check"})
 # Imported before the first visitor: a rerun's garbage collection would walk them every time.
 HEAVY_IMPORTS = ("boto3", "pandas", "plotly.graph_objects", "plotly.io", "pyarrow.pandas_compat")
 WILDCARDS = frozenset({"0.0.0.0", "::"})  # noqa: S104 addresses that name no host, not bound here
-FREEZE_INTERVAL_S = 30
+FREEZE_INTERVAL_S = 5
 STOP_WITHIN_S = 3
 PING_S = 30
 
