@@ -10,10 +10,10 @@ latencies are for 1M documents and more.
 
 Our time is from `SearchRequest` to `SearchResponse`. tantivy gets its query object built from
 terms and answers with its aggregation alone; each level has segment_size above the number of
-values, without which its counts are approximate. Where hits are asked for, ours come with titles,
-attributes, and excerpts with highlights, tantivy's as stored documents. tantivy is timed with its
-English stemmer, which finds what ours does. DuckDB gets ready-made postings of just the words
-asked for, SQLite's FTS5 ready-made stems without positions: both flatter them.
+values, without which its counts are approximate. Where hits are asked for, both give stored fields
+and an excerpt with what matched in it. tantivy is timed with its English stemmer, which finds what
+ours does. DuckDB gets ready-made postings of just the words asked for, SQLite's FTS5 ready-made
+stems without positions: both flatter them.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bench.result import Row
+from lib.search.excerpts import EXCERPT_CHARACTERS
 from lib.search.model import (
     And,
     AnyOf,
@@ -473,9 +474,22 @@ class Tantivy:
         query = self._query(question)
         if question.workload.hits:
             found = self._searcher.search(query, question.workload.hits, count=False)
-            _ = [self._searcher.doc(address).to_dict() for _, address in found.hits]
+            self._show([self._searcher.doc(address) for _, address in found.hits], query)
         levels = question.workload.levels
         return self._searcher.aggregate(query, _aggregation(levels)) if levels else {}
+
+    def _show(self, documents: list[Any], query: Any) -> list[tuple[Any, str, list[Any]]]:
+        """Return documents, each with the passage that shows the query and what matched in it."""
+        excerpts = self._tantivy.SnippetGenerator.create(
+            self._searcher, query, self._schema, "text"
+        )
+        excerpts.set_max_num_chars(EXCERPT_CHARACTERS)
+        shown = []
+        for document in documents:
+            excerpt = excerpts.snippet_from_doc(document)
+            spans = [(span.start, span.end) for span in excerpt.highlighted()]
+            shown.append((document.to_dict(), excerpt.fragment(), spans))
+        return shown
 
     def total(self, question: Question) -> int:
         """Return how many documents a request finds."""

@@ -48,7 +48,12 @@ LISTED_VALUES = 8
 
 
 class AwsError(Exception):
-    """A call to AWS that failed; `sentence` (and `str()`) is for people and holds no secrets."""
+    """A call to AWS that failed; `sentence` (and `str()`) is for people and holds no secrets.
+
+    `message` is AWS's own wording, redacted, for adapters that read more out of it.
+    """
+
+    message = ""
 
     def __init__(
         self,
@@ -86,6 +91,10 @@ class Throttled(AwsError):  # noqa: N818 - AWS's own name for it
 
 class NotFound(AwsError):  # noqa: N818 - AWS's own name for it
     """What the call names does not exist in this account and region."""
+
+
+class QuotaReached(AwsError):  # noqa: N818 - says it best
+    """A quota of the account does not allow the call; the sentence names the quota."""
 
 
 class Invalid(AwsError):  # noqa: N818 - AWS's own name for it
@@ -139,6 +148,7 @@ CHECK_NETWORK = (
     "AWS cannot be reached for {call}: check the network, the region and "
     "SIGHTLINE_AWS_ENDPOINT_URL."
 )
+BROKEN_OFF = "The answer of AWS to {call} broke off: try again."
 CHECK_PROXY = "The proxy on the way to AWS cannot be reached: check HTTPS_PROXY."
 CHECK_CERTIFICATE = (
     "The certificate of AWS's endpoint for {call} is not trusted: check AWS_CA_BUNDLE."
@@ -161,6 +171,11 @@ FAILED_ANSWERS: tuple[tuple[str, type[AwsError], str], ...] = (
         r"Thrott\w*|\w*Throttled\w*|TooManyRequests\w*|SlowDown|RequestLimitExceeded|429",
         Throttled,
         "AWS limits how often {call} may be called ({code}): try again in a minute.",
+    ),
+    (
+        r"ResourceLimitExceeded|ServiceQuotaExceeded\w*|LimitExceeded\w*",
+        QuotaReached,
+        "A quota of the AWS account stops {call} ({code}): {message}",
     ),
     (
         r"\w*NotFound\w*|NoSuch\w*|404",
@@ -195,6 +210,7 @@ FAILED_CALLS: dict[str, tuple[type[AwsError], str]] = {
     "ReadTimeoutError": (Unreachable, "AWS did not answer {call} in time: try again."),
     "ConnectionError": (Unreachable, CHECK_NETWORK),
     "HTTPClientError": (Unreachable, CHECK_NETWORK),
+    "HTTPError": (Unreachable, BROKEN_OFF),
     "ResponseParserError": (AwsError, NOT_AWS),
     "Exception": (AwsError, "{call} failed: {message}."),
 }
@@ -218,10 +234,11 @@ def aws_errors(service: str, operation: str) -> Iterator[None]:
     """Raise an `AwsError` from whatever botocore raises inside the block."""
     from botocore.exceptions import BotoCoreError, ClientError
     from botocore.parsers import ResponseParserError
+    from urllib3.exceptions import HTTPError  # botocore lets those of an event stream through
 
     try:
         yield
-    except (BotoCoreError, ClientError, ResponseParserError) as error:
+    except (BotoCoreError, ClientError, ResponseParserError, HTTPError) as error:
         raise translate(error, service, operation) from error
 
 
@@ -235,7 +252,9 @@ def translate(error: Exception, service: str, operation: str) -> AwsError:
     kind, sentence = next(FAILED_CALLS[name] for name in names if name in FAILED_CALLS)
     message = redact(str(error)).rstrip(".")
     text = sentence.format(call=f"{service}:{operation}", message=message)
-    return kind(text, code=type(error).__name__, service=service, operation=operation)
+    failed = kind(text, code=type(error).__name__, service=service, operation=operation)
+    failed.message = message
+    return failed
 
 
 def _from_answer(response: Mapping[str, Any], service: str, operation: str) -> AwsError:
@@ -250,10 +269,14 @@ def _from_answer(response: Mapping[str, Any], service: str, operation: str) -> A
         "operation": operation,
         "request_id": str(response.get("ResponseMetadata", {}).get("RequestId", "")),
     }
-    if kind is AccessDenied:
-        return _access_denied(message, details)
     call = f"{service}:{operation}"
-    return kind(sentence.format(call=call, code=code, message=message), **details)
+    failed = (
+        _access_denied(message, details)
+        if kind is AccessDenied
+        else kind(sentence.format(call=call, code=code, message=message), **details)
+    )
+    failed.message = message
+    return failed
 
 
 def _classify(code: str, message: str) -> tuple[type[AwsError], str]:
@@ -440,7 +463,14 @@ class Aws:
     @property
     def configured(self) -> bool:
         """Tell, without a call, whether a region and credentials seem to be set."""
-        return self._has_credentials() and self.region is not None
+        return not self.to_set
+
+    @property
+    def to_set(self) -> str:
+        """Return what to set before a call is worth trying, as a sentence; empty if nothing."""
+        if not self._has_credentials():
+            return SET_CREDENTIALS
+        return "" if self.region else SET_REGION
 
     @property
     def region(self) -> str | None:
@@ -528,7 +558,7 @@ class Aws:
     def _open_client(self, service: str, region: str | None) -> Any:
         from botocore.exceptions import NoCredentialsError, NoRegionError
 
-        endpoint = checked_endpoint(self._settings.aws_endpoint_url)
+        endpoint = checked_url(self._settings.aws_endpoint_url, "SIGHTLINE_AWS_ENDPOINT_URL")
         if region is None and self._session.region_name is None:
             raise NoRegionError
         if self._session.get_credentials() is None:
@@ -569,8 +599,11 @@ def open_aws(settings: Settings) -> Aws:
     return aws.assumed(settings.aws_role_arn) if settings.aws_role_arn else aws
 
 
-def checked_endpoint(url: str | None) -> str | None:
-    """Return the endpoint URL to use instead of AWS's, None for AWS's own; raises NotConfigured."""
+def checked_url(url: str | None, setting: str) -> str | None:
+    """Return the URL of a setting, None where it is empty; raises NotConfigured.
+
+    Refused is what would send credentials in the clear, or to an address that hands them out.
+    """
     if not url:
         return None
     parts = urlsplit(url)
@@ -583,7 +616,7 @@ def checked_endpoint(url: str | None) -> str | None:
         reason = "is plain http, which only this machine itself may be reached by: use https"
     else:
         return url
-    raise NotConfigured(f"SIGHTLINE_AWS_ENDPOINT_URL {reason}; correct it and start again.")
+    raise NotConfigured(f"{setting} {reason}; correct it and start again.")
 
 
 def _is_loopback(host: str, address: ipaddress.IPv4Address | ipaddress.IPv6Address | None) -> bool:

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import codecs
 import html
-import lzma
 import re
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from threading import Lock
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+from xml.parsers import expat
 
 if TYPE_CHECKING:
     from pypdfium2 import PdfDocument
 
 MAX_CHARACTERS = 5_000_000  # of text, about 800,000 words; as Kendra's limit of 5 MB
 MAX_HTML_CHARACTERS = 10_000_000  # of markup; a page of tags alone is read in seconds
+MAX_ELEMENTS = (
+    5_000_000  # of a DOCX; a text of 5 MB with each word formatted on its own has so many
+)
+MAX_DEPTH = 1_000  # of elements in each other; Word nests some tens
 MAX_UNPACKED_BYTES = 100 * 1024 * 1024  # of a DOCX; real ones of a thousand pages stay far below
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"  # old Word, and every Office file with a password
 
@@ -52,6 +56,18 @@ def limited(text: str) -> str:
     if len(text) > MAX_CHARACTERS:
         raise _too_long()
     return text
+
+
+def join_lines(lines: Iterable[str]) -> str:
+    """Return lines as a text; raises `DocumentError` as soon as it is longer than one may be."""
+    kept: list[str] = []
+    characters = -1
+    for line in lines:
+        characters += len(line) + 1
+        if characters > MAX_CHARACTERS:
+            raise _too_long()
+        kept.append(line)
+    return "\n".join(kept)
 
 
 def _too_long() -> DocumentError:
@@ -161,13 +177,13 @@ def read_pdf(content: bytes) -> DocumentText:
                 ) from None
             raise DocumentError("is a broken PDF. Open it and save it again.") from None
         try:
-            title = document.get_metadata_value("Title")
-            pages = _pdf_pages(document)
+            title = _pdf_title(document)
+            text = join_lines(_pdf_pages(document))
         except PdfiumError:
             raise DocumentError("has a page that cannot be read. Save it again.") from None
         finally:
             document.close()
-    text = _LINE_END_HYPHEN.sub("", "\n".join(pages)).replace("\r\n", "\n")
+    text = _LINE_END_HYPHEN.sub("", text).replace("\r\n", "\n")
     if not text.strip():
         raise DocumentError(
             "has no text, only pictures of pages. Run text recognition (OCR) on it first."
@@ -175,53 +191,63 @@ def read_pdf(content: bytes) -> DocumentText:
     return DocumentText(title, limited(text))
 
 
-def _pdf_pages(document: PdfDocument) -> list[str]:
-    pages: list[str] = []
-    characters = 0
+def _pdf_title(document: PdfDocument) -> str:
+    try:
+        return str(document.get_metadata_value("Title"))
+    except UnicodeDecodeError:  # half a pair of UTF-16
+        return ""
+
+
+def _pdf_pages(document: PdfDocument) -> Iterator[str]:
     for page in document:
         content = page.get_textpage()
-        pages.append(content.get_text_range())
+        text = content.get_text_range()
         content.close()
         page.close()
-        characters += len(pages[-1])
-        if characters > MAX_CHARACTERS:
-            raise _too_long()
-    return pages
+        yield text
 
 
 # ------------------------------------------------------------------------------------------ DOCX
 
 _MEGABYTE = 1024 * 1024
+_CHUNK = 1 << 16  # bytes unpacked at once
 _MAIN_PART = "word/document.xml"
 _CORE_PROPERTIES = "docProps/core.xml"
-_FALLBACK_DRAWING = "{http://schemas.openxmlformats.org/markup-compatibility/2006}Fallback"
+_WORD = "http://schemas.openxmlformats.org/wordprocessingml/2006/main "
+_BODY, _PARAGRAPH, _TEXT = f"{_WORD}body", f"{_WORD}p", f"{_WORD}t"
+_TITLE = "http://purl.org/dc/elements/1.1/ title"
+_UNREAD = frozenset(  # the copy of a drawing for older programs, and the places of tabs
+    {"http://schemas.openxmlformats.org/markup-compatibility/2006 Fallback", f"{_WORD}tabs"}
+)
+_GAPS = {
+    _PARAGRAPH: "\n",
+    f"{_WORD}tab": " ",
+    f"{_WORD}br": "\n",
+    f"{_WORD}cr": "\n",
+    f"{_WORD}noBreakHyphen": "-",
+}
 
 
 def read_docx(content: bytes, max_unpacked: int = MAX_UNPACKED_BYTES) -> DocumentText:
     """Return the title and the paragraphs as lines, those of tables and text boxes included.
 
-    Raises `DocumentError` for a document that is broken, old, has a password, is another archive,
-    or unpacks to more than `max_unpacked` bytes.
+    Insertions under review count, deletions do not. Raises `DocumentError` for a document that is
+    broken, old, has a password, is another archive, unpacks to more than `max_unpacked` bytes, or
+    has more than `MAX_ELEMENTS` elements.
     """
-    from docx import Document
-    from docx.oxml.ns import qn
-
     if content.startswith(OLE):
         raise DocumentError(
             "is an old Office file or protected by a password. Save it as DOCX without one."
         )
     with _broken_document(), zipfile.ZipFile(BytesIO(content)) as archive:
         members = archive.infolist()
-    _check_members(members, max_unpacked)
-    with _broken_document():
-        document = Document(BytesIO(content))
-        # Where there are no properties, python-docx makes up a title.
+        _check_members(members, max_unpacked)
         is_titled = any(member.filename == _CORE_PROPERTIES for member in members)
-        title = document.core_properties.title if is_titled else ""
-        body = document.element.find(qn("w:body"))
-    if body is None:
+        title = _PartReader(_TITLE).read(archive, _CORE_PROPERTIES).text if is_titled else ""
+        main = _PartReader(_TEXT).read(archive, _MAIN_PART)
+    if not main.has_body:
         raise _broken()
-    return DocumentText(title, limited("\n".join(_docx_lines(body)).strip("\n")))
+    return DocumentText(title, limited(main.text.strip("\n")))
 
 
 def _broken() -> DocumentError:
@@ -231,21 +257,20 @@ def _broken() -> DocumentError:
 @contextmanager
 def _broken_document() -> Iterator[None]:
     """Say of every error in archive and XML that the document is broken."""
-    from docx.opc.exceptions import PackageNotFoundError
-
     try:
         yield
+    except DocumentError:
+        raise
     except (
         zipfile.BadZipFile,
         zlib.error,
-        lzma.LZMAError,
         EOFError,
-        OSError,  # bz2's errors
-        RuntimeError,  # members with passwords, and compressed in unknown ways
-        PackageNotFoundError,
-        KeyError,
+        OSError,
+        OverflowError,  # places in the archive beyond 64 bits
+        RuntimeError,  # members with passwords
+        LookupError,  # encodings that do not exist
         ValueError,
-        SyntaxError,  # lxml's errors of syntax
+        expat.ExpatError,
     ):
         raise _broken() from None
 
@@ -259,24 +284,78 @@ def _check_members(members: list[zipfile.ZipInfo], max_unpacked: int) -> None:
         )
     if not any(member.filename == _MAIN_PART for member in members):
         raise DocumentError("is an archive, not a Word document. Unpack it, or save it as DOCX.")
+    packed = {member.compress_type for member in members}
+    if not packed <= {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:  # all that Word documents may use
+        raise _broken()
 
 
-def _docx_lines(body: Any) -> Iterator[str]:
-    """Yield the text of each paragraph; insertions under review count, deletions do not."""
-    from docx.oxml.ns import qn
+class _PartReader:
+    """The text of one part of a Word document, taken as a stream; its tree is never built."""
 
-    for copy in list(body.iter(_FALLBACK_DRAWING)):
-        copy.getparent().remove(copy)
-    paragraph, text = qn("w:p"), qn("w:t")
-    gaps = {qn("w:tab"): " ", qn("w:br"): "\n", qn("w:cr"): "\n", qn("w:noBreakHyphen"): "-"}
-    parts: list[str] = []
-    for node in body.iter(paragraph, text, *gaps):
-        if node.tag == paragraph:
-            yield "".join(parts)
-            parts = []
-        elif node.getparent().tag != qn("w:tabs"):
-            parts.append(gaps.get(node.tag) or node.text or "")
-    yield "".join(parts)
+    def __init__(self, tag: str) -> None:
+        self.has_body = False
+        self._tag = tag  # of the elements with text
+        self._pieces: list[str] = []
+        self._characters = 0
+        self._elements = 0
+        self._depth = 0
+        self._unread = 0  # open elements that are not read
+        self._in_text = False
+
+    @property
+    def text(self) -> str:
+        """Return what was read."""
+        return "".join(self._pieces)
+
+    def read(self, archive: zipfile.ZipFile, name: str) -> _PartReader:
+        """Read a part; raises `DocumentError` and what `_broken_document` handles."""
+        parser = expat.ParserCreate(namespace_separator=" ")
+        parser.buffer_text = True
+        parser.StartElementHandler = self._start
+        parser.EndElementHandler = self._end
+        parser.CharacterDataHandler = self._data
+        parser.StartDoctypeDeclHandler = _refuse_doctype
+        with archive.open(name) as part:
+            while chunk := part.read(_CHUNK):
+                parser.Parse(chunk)
+        parser.Parse(b"", True)  # noqa: FBT003 - expat takes it by place alone
+        return self
+
+    def _start(self, tag: str, _attributes: dict[str, str]) -> None:
+        self._elements += 1
+        self._depth += 1
+        if self._elements > MAX_ELEMENTS:
+            raise DocumentError(
+                f"has more than {MAX_ELEMENTS:,} elements. Split it, or save its text on its own."
+            )
+        if self._depth > MAX_DEPTH:
+            raise _broken()
+        self.has_body |= tag == _BODY
+        self._unread += tag in _UNREAD
+        self._in_text = tag == self._tag
+        if tag in _GAPS:
+            self._add(_GAPS[tag])
+
+    def _end(self, tag: str) -> None:
+        self._depth -= 1
+        self._unread -= tag in _UNREAD
+        self._in_text = False
+
+    def _data(self, text: str) -> None:
+        if self._in_text:
+            self._add(text)
+
+    def _add(self, text: str) -> None:
+        if self._unread:
+            return
+        self._characters += len(text)
+        if self._characters > MAX_CHARACTERS:
+            raise _too_long()
+        self._pieces.append(text)
+
+
+def _refuse_doctype(*_: object) -> None:
+    raise _broken()  # Word documents have none, and entities come with it
 
 
 # ------------------------------------------------------------------------------------------ HTML

@@ -274,6 +274,8 @@ class Identity:
     def user_from_claims(self, claims: Mapping[str, Any]) -> User:
         """Return the user that OIDC claims describe; raise SignInRefused for an unproven e-mail."""
         email = str(claims.get("email") or "").strip().lower()
+        # Absent, the claim means unknown (OpenID Connect Core 5.1). Some providers, Entra ID among
+        # them, never send it, and the one provider that the administrator chose is trusted.
         if email and str(claims.get("email_verified", True)).lower() != "true":
             raise SignInRefused(
                 "Your identity provider has not verified your e-mail address. "

@@ -56,7 +56,27 @@ class Settings(BaseSettings):
     allowed_hosts: tuple[str, ...] = Field(
         (), description="Host names the server answers to; empty means loopback and its own name."
     )
-    max_upload_mb: int = Field(16, ge=1, le=200, description="Largest upload, in megabytes.")
+    model_roots: tuple[Path, ...] = Field(
+        (), description="Folders that models may be imported from; empty means from none."
+    )
+    max_upload_mb: int = Field(
+        16, ge=1, le=4_000, description="Largest upload, in megabytes; it is held in memory."
+    )
+
+    search_roots: tuple[Path, ...] = Field(
+        (), description="Folders of this machine whose documents Search may index, with all below."
+    )
+    metrics_roots: tuple[Path, ...] = Field(
+        (), description="Folders of this machine whose files detectors may watch, with all below."
+    )
+    metrics_databases: dict[str, SecretStr] = Field(
+        {}, description="Databases that detectors may query, by name: sqlite:/// or postgresql://."
+    )
+    opensearch_url: str | None = Field(
+        None, description="OpenSearch cluster whose indexes Search may ask, by https."
+    )
+    opensearch_username: str = Field("", description="User name for that cluster.")
+    opensearch_password: SecretStr = Field(SecretStr(""), description="Password for that cluster.")
 
     users_file: Path = Field(
         ROOT / ".streamlit" / "users.yaml", description="Users for sign-in by password."

@@ -62,7 +62,10 @@ class JobRow(Base):
     """One piece of background work; `lib.jobs` alone writes it."""
 
     __tablename__ = "job"
-    __table_args__ = (Index("job_state_created", "state", "created_at"),)
+    __table_args__ = (
+        Index("job_state_created", "state", "created_at"),
+        Index("job_title_created", "title", "created_at"),
+    )
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     function: Mapped[str] = mapped_column(String(200))
@@ -134,6 +137,135 @@ class SavedSearchRow(Base):
     name: Mapped[str] = mapped_column(String(100))
     view: Mapped[dict[str, Any]]
     saved_at: Mapped[datetime]
+
+
+class SearchCollectionRow(Base):
+    """One collection of documents to search; `lib.search.collections` alone writes it."""
+
+    __tablename__ = "search_collection"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    name: Mapped[str] = mapped_column(String(60))
+    folded_name: Mapped[str] = mapped_column(String(200), unique=True)  # case ignored
+    source: Mapped[dict[str, Any]]
+    added_by: Mapped[str] = mapped_column(String(200))
+    added_at: Mapped[datetime]
+
+
+class DetectorRow(Base):
+    """One detector of anomalies; `lib.metrics.detectors` alone writes it."""
+
+    __tablename__ = "detector"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    name: Mapped[str] = mapped_column(String(63))
+    folded_name: Mapped[str] = mapped_column(String(200), unique=True)  # case ignored
+    description: Mapped[str] = mapped_column(String(256))
+    dataset: Mapped[dict[str, Any]]
+    state: Mapped[str] = mapped_column(String(16))
+    problem: Mapped[str] = mapped_column(Text)
+    created_by: Mapped[str] = mapped_column(String(200))
+    created_at: Mapped[datetime]
+
+
+class EvaluatedIntervalRow(Base):
+    """One interval that a detector has evaluated, in the transaction that stored its groups."""
+
+    __tablename__ = "evaluated_interval"
+
+    detector: Mapped[str] = mapped_column(String(32), primary_key=True)
+    start: Mapped[datetime] = mapped_column(primary_key=True)
+    evaluated_at: Mapped[datetime]
+    rows: Mapped[int]
+    late: Mapped[bool]  # evaluated after more than an interval's delay, catching up
+
+
+class AnomalyGroupRow(Base):
+    """One anomaly group; `lib.metrics.groups_store` alone writes it."""
+
+    __tablename__ = "anomaly_group"
+    __table_args__ = (
+        Index("anomaly_group_time", "detector", "start"),
+        Index("anomaly_group_severity", "detector", "severity"),
+    )
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    detector: Mapped[str] = mapped_column(String(32))
+    measure: Mapped[str] = mapped_column(String(256))
+    kind: Mapped[str] = mapped_column(String(16))
+    direction: Mapped[str] = mapped_column(String(16))
+    start: Mapped[datetime]
+    end: Mapped[datetime]
+    severity: Mapped[float]
+    series_count: Mapped[int]
+    detail: Mapped[dict[str, Any]]  # the whole `AnomalyGroup`
+    found_at: Mapped[datetime]
+
+
+class FeedbackRow(Base):
+    """What somebody said of a group or one of its series: whether it is real."""
+
+    __tablename__ = "anomaly_feedback"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    group: Mapped[str] = mapped_column(String(32), index=True)
+    series: Mapped[list[Any] | None] = mapped_column(JSON(none_as_null=True))  # None: all of it
+    is_anomaly: Mapped[bool]
+    who: Mapped[str] = mapped_column(String(200))
+    at: Mapped[datetime]
+    undone_by: Mapped[str | None] = mapped_column(String(200))
+    undone_at: Mapped[datetime | None]
+
+
+class AlertRow(Base):
+    """One alert of a detector as it is now; `lib.metrics.alerts` alone writes it."""
+
+    __tablename__ = "alert"
+    __table_args__ = (UniqueConstraint("detector", "folded_name"),)
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    detector: Mapped[str] = mapped_column(String(32), index=True)
+    name: Mapped[str] = mapped_column(String(63))
+    folded_name: Mapped[str] = mapped_column(String(200))
+    version: Mapped[int]  # counts edits; an edit names the one it was made from
+    rule: Mapped[dict[str, Any]]
+    last_sent_at: Mapped[datetime | None]
+    deleted_at: Mapped[datetime | None]
+
+
+class AlertVersionRow(Base):
+    """One edit of an alert: what it became, by whom and when."""
+
+    __tablename__ = "alert_version"
+
+    alert: Mapped[str] = mapped_column(String(32), primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True)
+    rule: Mapped[dict[str, Any]]
+    change: Mapped[str] = mapped_column(String(16))  # created, edited, deleted, restored, ...
+    who: Mapped[str] = mapped_column(String(200))
+    at: Mapped[datetime]
+
+
+class NotificationRow(Base):
+    """One message of an alert: written with the groups, delivered later, kept as the inbox."""
+
+    __tablename__ = "notification"
+    __table_args__ = (Index("notification_due", "state", "due_at"),)
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)  # the idempotency key
+    alert: Mapped[str] = mapped_column(String(32), index=True)
+    detector: Mapped[str] = mapped_column(String(32))
+    groups: Mapped[list[Any]] = mapped_column(JSON)  # ids; several in a digest
+    channel: Mapped[dict[str, Any]]
+    subject: Mapped[str] = mapped_column(String(200))
+    body: Mapped[str] = mapped_column(Text)
+    state: Mapped[str] = mapped_column(String(16))  # waiting, sent, dead
+    attempts: Mapped[int] = mapped_column(default=0)
+    problem: Mapped[str] = mapped_column(Text, default="")
+    created_at: Mapped[datetime] = mapped_column(index=True)
+    due_at: Mapped[datetime]
+    sent_at: Mapped[datetime | None]
+    read_at: Mapped[datetime | None]
 
 
 class Store:

@@ -3,35 +3,39 @@
 import streamlit as st
 
 from lib import ui
-from lib.search import ENGINE_NAME
-from lib.search.files import IndexDamaged
-from lib.search.model import QueryError
-from lib.ui import resources, search_index, search_state, search_view
+from lib.ui import search_documents, search_index, search_state, search_view
 from lib.ui.search_code import show_code
+from lib.ui.search_distribution import show_distribution
 from lib.ui.search_saved import show_saved_searches
 
 visit = ui.guard(__file__)
-ui.header(visit.page, ui.source(ENGINE_NAME))
+ui.header(visit.page)
+documents = search_documents.choose_documents(visit.user)
 try:
     with st.spinner("Opening the index …", show_time=True):
-        engine = resources.search()
+        engine = search_index.open_engine(documents)
         attributes = engine.attributes()
-except IndexDamaged as error:
-    search_index.show_damaged(error, visit.user)
+except search_documents.FAILURES as error:
+    search_documents.show_failure(documents, error, visit.user)
     st.stop()
-search_index.follow_indexing(engine, visit.user)
+search_index.follow_indexing(documents, engine, visit.user)
 
-actions = search_view.ask_query(attributes)
+actions = search_view.ask_query(attributes, is_indexed=documents.is_indexed)
 with actions:
     facets = search_view.read_facets(attributes)
-    show_saved_searches(visit.user, [attribute.name for attribute in attributes])
+    show_saved_searches(visit.user)
 search_view.show_suggestions(engine)
-search = search_state.read_search(engine, visit.user, facets)
+reader = search_state.principals(visit.user, documents.kind)
+intervals = search_state.intervals_of_address(attributes)
+search = search_state.read_search(engine, reader, facets, intervals)
 
 tree, found = st.columns([3, 8], gap="medium")
+with tree:
+    search_view.choose_levels(search, attributes)
 with found:
     head = st.container(gap="small")
-    results, matrix, areas, code = st.tabs(
+    search_view.show_selected(search)
+    results, matrix, areas, spread, code = st.tabs(
         search_view.VIEWS, key=search_state.VIEW, bind="query-params", on_change="rerun"
     )
 more, rings = None, False
@@ -46,25 +50,25 @@ request = search.request(*([more] if more else []))
 try:
     response = engine.query(request)
     whole = search.whole()
-except (QueryError, IndexDamaged) as error:
+    with tree:
+        search_view.show_facets(search, response)
     with head:
-        st.error(ui.escape(str(error)), icon=":material/error:")
+        if problem := search_state.problem():
+            st.warning(ui.escape(problem), icon=":material/warning:")
+        search_view.show_total(response, whole)
+    if results.open:
+        with results:
+            if response.total:
+                search_view.show_results(search, response)
+            else:
+                search_view.show_nothing_found(search)
+    if spread.open:
+        with spread:
+            show_distribution(search, attributes)
+except search_documents.FAILURES as error:
+    with head:
+        search_documents.show_failure(documents, error, visit.user)
     st.stop()
-
-with tree:
-    search_view.choose_levels(search, attributes)
-    search_view.show_facets(search, response)
-with head:
-    if problem := search_state.problem():
-        st.warning(ui.escape(problem), icon=":material/warning:")
-    search_view.show_total(response, whole)
-    search_view.show_selected(search)
-if results.open:
-    with results:
-        if response.total:
-            search_view.show_results(search, engine, response)
-        else:
-            search_view.show_nothing_found(search)
 if matrix.open and more:
     with matrix:
         search_view.show_counts_matrix(search, response.facets[-1])
@@ -73,4 +77,4 @@ if areas.open and more:
         search_view.show_counts_map(search, response.facets[-1], rings=rings)
 if code.open:
     with code:
-        show_code(request, attributes)
+        show_code(request, attributes, documents)

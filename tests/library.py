@@ -6,8 +6,10 @@ Technologies, document types and their counts are those of an example in the AWS
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+from lib.search.collections import AWS_DOCUMENTATION
 from lib.search.model import Document, Value
 from lib.search.writer import open_writer
 
@@ -47,9 +49,24 @@ def documents() -> list[Document]:
     return found + others
 
 
+def uploads() -> dict[str, bytes]:
+    """Return the documents that answer the question as files, described as for Amazon Kendra."""
+    files: dict[str, bytes] = {}
+    for (technology, kind), count in COUNTS.items():
+        for number in range(count):
+            name = f"{technology}-{kind}-{number}.txt"
+            described = {
+                "Title": f"{technology} {kind} {number}",
+                "Attributes": {"Technology": technology, "Document_Type": kind},
+            }
+            files[name] = f"This part says how to encrypt data at rest. {HOSTILE}".encode()
+            files[f"{name}.metadata.json"] = json.dumps(described).encode()
+    return files
+
+
 def write_library(data_dir: Path) -> None:
     """Index the library where the product looks for its index."""
-    with open_writer(data_dir / "search") as writer:
+    with open_writer(data_dir / "search" / AWS_DOCUMENTATION.id) as writer:
         writer.add(documents())
         writer.commit()
 

@@ -22,6 +22,7 @@ from botocore.exceptions import (
 from hypothesis import given
 from hypothesis import strategies as st
 from moto import mock_aws
+from urllib3.exceptions import ProtocolError
 
 from lib import aws as aws_module
 from lib.aws import (
@@ -32,11 +33,12 @@ from lib.aws import (
     Invalid,
     NotConfigured,
     NotFound,
+    QuotaReached,
     Throttled,
     Unreachable,
     aws_errors,
     check_shape,
-    checked_endpoint,
+    checked_url,
     iam_action,
     open_aws,
     redact,
@@ -139,7 +141,7 @@ def test_the_user_agent_on_the_wire_names_the_product(
     ],
 )
 def test_these_endpoints_are_taken(url: str | None) -> None:
-    assert checked_endpoint(url) == (url or None)
+    assert checked_url(url, "SIGHTLINE_AWS_ENDPOINT_URL") == (url or None)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +166,7 @@ def test_these_endpoints_are_taken(url: str | None) -> None:
 )
 def test_these_endpoints_are_refused_with_a_sentence(url: str, reason: str) -> None:
     with pytest.raises(NotConfigured, match=reason) as refused:
-        checked_endpoint(url)
+        checked_url(url, "SIGHTLINE_AWS_ENDPOINT_URL")
     assert "SIGHTLINE_AWS_ENDPOINT_URL" in str(refused.value)
     assert "secret" not in str(refused.value)
 
@@ -547,6 +549,7 @@ def test_an_explicit_denial_is_not_answered_with_a_permission(
         ("UnrecognizedClientException", "Who?", NotConfigured),
         ("RequestTimeTooSkewed", "Skewed", NotConfigured),
         ("TooManyRequestsException", "Slow", Throttled),
+        ("ResourceLimitExceeded", "The limit 'ml.m5.xlarge for endpoint usage' is 0", QuotaReached),
         ("ConflictException", "Busy", AwsError),
     ],
 )
@@ -569,6 +572,20 @@ def test_wrong_parameters_are_told_without_their_values(
         query(open_aws(aws_settings), QueryText=["a private, pasted text"])
     assert "private" not in str(failed.value)
     assert aws_double.calls == []
+
+
+def test_an_event_stream_that_breaks_off_is_told() -> None:
+    with pytest.raises(Unreachable, match="answer of AWS to x:Y broke off"), aws_errors("x", "Y"):
+        raise ProtocolError
+
+
+def test_aws_own_words_are_kept_beside_the_sentence(
+    aws_settings: Settings, aws_double: AwsDouble
+) -> None:
+    aws_double.fail("kendra", "Query", WireError("ValidationException", "key AKIAIOSFODNN7EXAMPLE"))
+    with pytest.raises(Invalid) as failed:
+        query(open_aws(aws_settings))
+    assert failed.value.message == "key AKIA..."
 
 
 def test_an_unreachable_aws_is_tried_again_and_then_told(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import html
 import re
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -191,6 +192,11 @@ def test_a_pdf_of_too_much_text_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
         read_pdf(pdf("Eleven letters."))
 
 
+def test_a_title_that_is_no_text_is_none() -> None:
+    content = samples.pdf("Some text", "T").replace(b"(T)", b"<FEFFD800>")
+    assert read_pdf(content) == DocumentText("", "Some text")
+
+
 def test_threads_read_pdfs_one_at_a_time() -> None:
     with ThreadPoolExecutor(1) as threads:
         with documents._pdfium:
@@ -208,6 +214,18 @@ def test_a_document_gives_its_title() -> None:
         "T", "One\nTwo\nCell"
     )
     assert read_docx(samples.docx("One")).title == ""
+
+
+@pytest.mark.parametrize("content_types", [b"<Default/>", b""])
+def test_parts_beside_text_and_properties_may_be_broken(content_types: bytes) -> None:
+    file = BytesIO()
+    with zipfile.ZipFile(BytesIO(DOCUMENT)) as packed, zipfile.ZipFile(file, "w") as copy:
+        for name in packed.namelist():
+            data = packed.read(name)
+            if name == "[Content_Types].xml":
+                data = re.sub(rb"<(Default|Override) [^>]*>", content_types, data)
+            copy.writestr(name, data)
+    assert read_docx(file.getvalue()).text == "Sales rose."
 
 
 def test_a_document_without_properties_has_no_title() -> None:
@@ -280,6 +298,33 @@ def test_a_zip_bomb_is_refused_unopened() -> None:
         read_docx(bomb, max_unpacked=2 * 1024 * 1024)
 
 
+def word(body: str) -> bytes:
+    """Return a Word document with a body."""
+    namespace = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
+    part = f"<w:document {namespace}><w:body>{body}</w:body></w:document>"
+    return archive(**{"word__document.xml": part.encode()})
+
+
+def test_a_document_of_very_many_paragraphs_is_read_in_little_memory() -> None:
+    document = word("<w:p><w:r><w:t>a</w:t></w:r></w:p>" + "<w:p/>" * 300_000)
+    read_docx(document)
+    tracemalloc.start()
+    try:
+        assert read_docx(document).text == "a"
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_too_many_elements_and_too_much_text_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(documents, "MAX_ELEMENTS", 100)
+    with pytest.raises(DocumentError, match="more than 100 elements"):
+        read_docx(word("<w:p/>" * 99))
+    monkeypatch.setattr(documents, "MAX_CHARACTERS", 10)
+    with pytest.raises(DocumentError, match="more than 10 characters"):
+        read_docx(word("<w:p><w:r><w:t>Eleven letters.</w:t></w:r></w:p>"))
+
+
 def test_other_archives_are_refused() -> None:
     with pytest.raises(DocumentError, match="archive, not a Word document"):
         read_docx(archive(xl__workbook=b"<x/>"))
@@ -288,10 +333,13 @@ def test_other_archives_are_refused() -> None:
 DOCUMENT = samples.docx("Sales rose.")
 
 
-def changed(change: Callable[[bytes], bytes]) -> bytes:
+def changed(change: Callable[[bytes], bytes], compression: int = zipfile.ZIP_STORED) -> bytes:
     """Return the document with another main part."""
     file = BytesIO()
-    with zipfile.ZipFile(BytesIO(DOCUMENT)) as packed, zipfile.ZipFile(file, "w") as copy:
+    with (
+        zipfile.ZipFile(BytesIO(DOCUMENT)) as packed,
+        zipfile.ZipFile(file, "w", compression) as copy,
+    ):
         for name in packed.namelist():
             data = packed.read(name)
             copy.writestr(name, change(data) if name == "word/document.xml" else data)
@@ -305,6 +353,13 @@ BROKEN = {
     "another root": changed(lambda _: b"<w/>"),
     "bare": archive(**{"word__document.xml": b"<w/>"}),
     "members with a password": DOCUMENT.replace(b"PK\1\2\x14\3\x14\0\0", b"PK\1\2\x14\3\x14\0\1"),
+    "a document type": changed(
+        lambda data: data.replace(b"<w:document", b"<!DOCTYPE a><w:document")
+    ),
+    "nested too deeply": changed(lambda _: b"<a>" * 2_000 + b"</a>" * 2_000),
+    "an unknown encoding": changed(lambda data: data.replace(b"UTF-8", b"UTF-9")),
+    "an encoding of several bytes": changed(lambda data: data.replace(b"UTF-8", b"big5")),
+    "bzip2": changed(bytes, zipfile.ZIP_BZIP2),
     "garbage": b"PK\x03\x04garbage",
     "empty": b"",
 }

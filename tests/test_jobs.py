@@ -27,7 +27,7 @@ from hypothesis.stateful import (
 from pydantic import SecretStr
 from sqlalchemy import create_engine, make_url, text
 
-from lib.jobs import Cancelled, Job, JobError, Jobs, JobState, Report, job, open_jobs
+from lib.jobs import Cancelled, Job, JobError, Jobs, JobState, Report, TakenOver, job, open_jobs
 from lib.jobs.attempt import Attempt, ThrottledReport, claim, plain_text
 from lib.jobs.model import load
 from lib.jobs.worker import Worker
@@ -381,7 +381,7 @@ def test_an_attempt_that_lost_its_job_writes_nothing(house: House) -> None:
     assert house.jobs.recover() == 1
     new = claim(house.jobs.store, job_id, "0" * 32)
     assert new is not None
-    with pytest.raises(Cancelled):
+    with pytest.raises(TakenOver):
         old.record_progress(0.9, "From the grave")
     assert not old.finish(JobState.DONE, result={"from": "the grave"})
     assert house.job(job_id) == new.job

@@ -42,7 +42,14 @@ def test_a_page_stays_small(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= 80
 
 
-@pytest.mark.parametrize("heavy", ["boto3", "pypdfium2", "docx", "numba", "alembic"])
+def test_the_sagemaker_adapters_leave_the_sdks_to_the_functions_that_need_them() -> None:
+    modules = "lib.summarize.sagemaker_endpoint, lib.summarize.sagemaker_hosting"
+    check = f"import sys, {modules}; sys.exit(bool({{'boto3', 'sagemaker'}} & set(sys.modules)))"
+    run = subprocess.run([sys.executable, "-c", check], cwd=ROOT, check=False)
+    assert run.returncode == 0
+
+
+@pytest.mark.parametrize("heavy", ["boto3", "pypdfium2", "numba", "alembic", "onnxruntime"])
 def test_importing_the_pages_frame_leaves_heavy_libraries_out(heavy: str) -> None:
     check = f"import sys, lib.ui, lib.ui.resources; sys.exit({heavy!r} in sys.modules)"
     run = subprocess.run([sys.executable, "-c", check], cwd=ROOT, check=False)

@@ -5,7 +5,7 @@ at once: see `ledger.Jobs.recover` and `worker_locks`.
 """
 
 from lib.jobs.ledger import Jobs
-from lib.jobs.model import Cancelled, Job, JobError, JobFunction, JobState, Report, job
+from lib.jobs.model import Cancelled, Job, JobError, JobFunction, JobState, Report, TakenOver, job
 from lib.settings import Settings
 from lib.store import Store
 
@@ -17,6 +17,7 @@ __all__ = [
     "JobState",
     "Jobs",
     "Report",
+    "TakenOver",
     "job",
     "open_jobs",
 ]

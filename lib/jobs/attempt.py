@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Update, update
 
-from lib.jobs.model import Cancelled, Job, JobState
+from lib.jobs.model import Cancelled, Job, JobState, TakenOver
 from lib.store import JobRow, Store, utc_now
 
 REPORT_INTERVAL_S = 0.5
@@ -32,7 +32,7 @@ class Attempt:
         with self.store.write() as session:
             cancel = session.scalar(progress.returning(JobRow.cancel_requested))
         if cancel is None:
-            raise Cancelled("The job has gone to another attempt.")
+            raise TakenOver("The job has gone to another attempt.")
         if cancel:
             raise Cancelled("The job was cancelled.")
 

@@ -75,6 +75,18 @@ class Jobs:
         with self.store.read() as session:
             return tuple(map(Job.from_row, session.scalars(query)))
 
+    def latest(self, title: str) -> Job | None:
+        """Return the newest job with a title, or None."""
+        query = (
+            select(JobRow)
+            .where(JobRow.title == plain_text(title)[:NAME_LENGTH])
+            .order_by(JobRow.created_at.desc(), JobRow.id)
+            .limit(1)
+        )
+        with self.store.read() as session:
+            row = session.scalars(query).first()
+            return None if row is None else Job.from_row(row)
+
     def cancel(self, job_id: str) -> Job:
         """Return the job, cancelled if it was queued, asked to stop at its next report if it runs.
 

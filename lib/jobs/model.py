@@ -80,6 +80,10 @@ class Cancelled(BaseException):
     """Ends a job that was cancelled or taken over; not an `Exception`, so no job swallows it."""
 
 
+class TakenOver(Cancelled):
+    """Ends an attempt whose job another attempt has: what it made is the other's to use."""
+
+
 class Report(Protocol):
     """How a running job tells how far it is."""
 

@@ -9,6 +9,7 @@ import queue
 import signal
 import time
 import uuid
+from importlib import import_module
 from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -19,6 +20,9 @@ from lib.jobs.model import Cancelled, JobError, JobState, load
 
 log = logging.getLogger(__name__)
 RECOVERY_INTERVAL_S = 3.0
+DUE_INTERVAL_S = 15.0
+# What looks for work that has become due and submits it, by name: no job knows the domains.
+DUE = ("lib.metrics.evaluation:submit_due",)
 GRACE_S = 3.0  # honcho kills what still lives five seconds after its SIGTERM
 
 
@@ -50,8 +54,12 @@ class Worker:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda number, _: stop.put(number))
         log.info("worker %s started, %d jobs at a time", self.id, threads)
+        looked = -DUE_INTERVAL_S
         while self._jobs.locks.still_held():
             self._recover()
+            if time.monotonic() - looked >= DUE_INTERVAL_S:
+                looked = time.monotonic()
+                self._submit_due()
             consumer.check_worker_health()
             try:
                 stop.get(timeout=RECOVERY_INTERVAL_S)
@@ -71,6 +79,14 @@ class Worker:
             self._jobs.recover(worker=self.id, active=self._active)
         except away as error:
             log.warning("recovery waits for its database: %s", type(error).__name__)
+
+    def _submit_due(self) -> None:
+        for name in DUE:
+            module, _, function = name.partition(":")
+            try:
+                getattr(import_module(module), function)(self._jobs)
+            except SQLAlchemyError as error:
+                log.warning("work that is due waits for its database: %s", type(error).__name__)
 
 
 def _carry_out(attempt: Attempt) -> None:

@@ -17,15 +17,17 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lib.search.blobs import blob_of, encoded, find_places
 from lib.search.compiled import (
     I64,
     INT,
     RU8,
+    RU32,
     RU64,
     U8,
     U32,
@@ -46,7 +48,7 @@ if TYPE_CHECKING:
 
 MAX_WORD_CHARACTERS = 64
 
-_SEPARATOR, _LETTER, _MARK, _SINGLE = 0, 1, 2, 3
+_SEPARATOR, _LETTER, _MARK, _SINGLE, _NOT_ASCII = 0, 1, 2, 3, 4
 _LAST_CHARACTER = 0x323B0  # no letters beyond this one in Unicode 14 to 16
 _SINGLE_SCRIPTS = (
     (0x0E00, 0x0F00),  # Thai, Lao
@@ -73,7 +75,8 @@ _MULTIPLY = np.uint64(0xD6E8FEB86659FD93)
 _LONG = np.uint64(0xFFFFFFFFFFFFFFFF)  # no bytes of UTF-8
 _KEY_BYTES = 8
 _SLOT = 4  # numbers: half a cache line
-_FIRST_ROOM = 1 << 15
+_FIRST_SLOTS = 1 << 15
+_FIRST_ROOM = 3 * _FIRST_SLOTS // 4  # words; the table is never fuller
 
 
 @dataclass(frozen=True)
@@ -114,44 +117,45 @@ def stem(form: str) -> str:
     return stemmed
 
 
-def encoded(text: str) -> bytes:
-    """Return a text in UTF-8; half a surrogate pair becomes a question mark."""
-    return text.encode("utf-8", "replace")
-
-
-def blob_of(texts: Iterable[str]) -> Blob:
-    """Return texts one after another in UTF-8."""
-    return joined([encoded(text) for text in texts])
-
-
-def joined(pieces: Sequence[bytes]) -> Blob:
-    """Return texts that are in UTF-8 already one after another."""
-    offsets = np.zeros(len(pieces) + 1, np.uint64)
-    np.cumsum(np.fromiter(map(len, pieces), np.uint64, len(pieces)), out=offsets[1:])
-    return Blob(offsets, np.frombuffer(b"".join(pieces), np.uint8))
-
-
 def warm() -> None:
     """Make ready what the first text would wait for; importing this module compiles its loops."""
     stem(words_of("ready")[0][0])
 
 
+@dataclass(frozen=True)
+class Lexicon:
+    """Different texts, numbered as they came, and their numbers in the order of their bytes."""
+
+    texts: Blob
+    order: U32
+
+    def __len__(self) -> int:
+        """Return the number of texts."""
+        return len(self.texts)
+
+    def extended(self, new: Sequence[str]) -> Lexicon:
+        """Return the lexicon with new texts."""
+        texts = _appended(self.texts, blob_of(new))
+        by_bytes = sorted(range(len(new)), key=new.__getitem__)
+        fresh = np.array(by_bytes, np.uint32) + np.uint32(len(self))
+        places = np.empty(len(fresh), np.int64)
+        find_places(texts.offsets, texts.bytes, self.order, fresh, places)
+        return Lexicon(texts, np.insert(self.order, places, fresh))
+
+
 class Vocabulary:
-    """All forms met so far and the stem of each, numbered as they came."""
+    """All forms met so far and the stem of each, which grow by being replaced."""
 
     def __init__(self) -> None:
-        self.forms: list[str] = []
-        self.stems: list[str] = []
+        self.forms = self.stems = Lexicon(blob_of(()), np.empty(0, np.uint32))
         self.stem_of = np.empty(0, np.uint32)
         self._form_numbers: dict[str, int] = {}
         self._stem_numbers: dict[str, int] = {}
         self._form_of_written = np.empty(0, np.uint32)
-        self._form_order: list[int] = []
-        self._stem_order: list[int] = []
         self._written = 0
         self._offsets = np.zeros(_FIRST_ROOM + 1, np.uint64)
         self._bytes = np.empty(_FIRST_ROOM * 8, np.uint8)
-        self._table = np.zeros(_FIRST_ROOM * 2 * _SLOT, np.uint64)
+        self._table = np.zeros(_FIRST_SLOTS * _SLOT, np.uint64)
 
     def analyse(self, texts: Blob) -> Tokens:
         """Return the form numbers of texts; forms not met before are added."""
@@ -163,6 +167,7 @@ class Vocabulary:
             texts.offsets,
             texts.bytes,
             _classes(),
+            _byte_classes(),
             state,
             self._table,
             self._offsets,
@@ -172,17 +177,9 @@ class Vocabulary:
         ):
             self._grow()
         self._add_forms(int(state[3]))
-        return Tokens(self._form_of_written[written[: offsets[-1]]], offsets)
-
-    def sorted_forms(self) -> U32:
-        """Return the numbers of all forms in the order of their bytes."""
-        _extend_order(self._form_order, self.forms)
-        return np.array(self._form_order, np.uint32)
-
-    def sorted_stems(self) -> U32:
-        """Return the numbers of all stems in the order of their bytes."""
-        _extend_order(self._stem_order, self.stems)
-        return np.array(self._stem_order, np.uint32)
+        forms = written[: offsets[-1]]
+        _translate(self._form_of_written, forms)
+        return Tokens(forms, offsets)
 
     def _grow(self) -> None:
         self._offsets = np.concatenate([self._offsets, np.zeros(len(self._offsets) - 1, np.uint64)])
@@ -194,23 +191,15 @@ class Vocabulary:
     def _add_forms(self, written: int) -> None:
         text = self._bytes[: int(self._offsets[written])].tobytes()
         bounds = self._offsets[self._written : written + 1].tolist()
-        known = len(self.forms)
-        numbers = self._form_numbers
-        new = [
-            numbers.setdefault(form_of(text[start:end].decode()), len(numbers))
-            for start, end in pairwise(bounds)
-        ]
+        forms, new = _numbered(
+            self._form_numbers,
+            (form_of(text[start:end].decode()) for start, end in pairwise(bounds)),
+        )
+        stems, new_stems = _numbered(self._stem_numbers, _stemmer().stemWords(new))
+        self.forms, self.stems = self.forms.extended(new), self.stems.extended(new_stems)
         self._written = written
-        self._form_of_written = np.concatenate([self._form_of_written, np.array(new, np.uint32)])
-        self.forms.extend(list(numbers)[known:])
-        self._add_stems(self.forms[known:])
-
-    def _add_stems(self, forms: list[str]) -> None:
-        known = len(self.stems)
-        numbers = self._stem_numbers
-        new = [numbers.setdefault(each, len(numbers)) for each in _stemmer().stemWords(forms)]
-        self.stem_of = np.concatenate([self.stem_of, np.array(new, np.uint32)])
-        self.stems.extend(list(numbers)[known:])
+        self._form_of_written = np.concatenate([self._form_of_written, forms])
+        self.stem_of = np.concatenate([self.stem_of, stems])
 
 
 @cache
@@ -220,10 +209,18 @@ def _stemmer() -> Stemmer.Stemmer:
     return Stemmer.Stemmer("english", 0)
 
 
-def _extend_order(order: list[int], texts: Sequence[str]) -> None:
-    # Python's sort takes the part that is sorted already as one run.
-    order.extend(range(len(order), len(texts)))
-    order.sort(key=texts.__getitem__)
+def _numbered(numbers: dict[str, int], texts: Iterable[str]) -> tuple[U32, list[str]]:
+    """Return the numbers of texts, new ones for those that are new, and these."""
+    known = len(numbers)
+    found = [numbers.setdefault(text, len(numbers)) for text in texts]
+    return np.array(found, np.uint32), list(islice(numbers, known, None))
+
+
+def _appended(blob: Blob, more: Blob) -> Blob:
+    return Blob(
+        np.concatenate([blob.offsets, more.offsets[1:] + blob.offsets[-1]]),
+        np.concatenate([blob.bytes, more.bytes]),
+    )
 
 
 @cache
@@ -241,6 +238,14 @@ def _classes() -> U8:
         part[part == _LETTER] = _SINGLE
     classes[list(_MARKS)] = _MARK
     classes[0xE0100:0xE01F0] = _MARK  # variants of Han characters
+    return classes
+
+
+@cache
+def _byte_classes() -> U8:
+    """Return the class of each byte of UTF-8 if it is a character."""
+    classes = _classes()[:256].copy()
+    classes[_ASCII:] = _NOT_ASCII
     return classes
 
 
@@ -339,11 +344,40 @@ def _is_text(  # noqa: PLR0913, PLR0917 - compiled code knows no objects
     return 1
 
 
-@kernel(INT(RU64, RU8, RU8, WI64, WU64, WU64, WU8, WU32, WI64))
+@inlined
+def _next_key(
+    data: U8, at: Int, end: Int, classes: U8, byte_classes: U8
+) -> tuple[Int, Int, Int, np.uint64, np.uint64]:
+    """Return the next word as `_next_word` does, and its key.
+
+    Nearly all words are ASCII and have up to 16 letters: their key is made as they are read.
+    """
+    low, high = np.uint64(0), np.uint64(0)
+    while at < end and byte_classes[data[at]] == _SEPARATOR:
+        at += 1
+    start = at
+    middle = min(start + _KEY_BYTES, end)
+    while at < middle and byte_classes[data[at]] == _LETTER:
+        low = low << np.uint64(8) | np.uint64(data[at])
+        at += 1
+    if at == middle:
+        last = min(middle + _KEY_BYTES, end)
+        while at < last and byte_classes[data[at]] == _LETTER:
+            high = high << np.uint64(8) | np.uint64(data[at])
+            at += 1
+    if at == end or byte_classes[data[at]] == _SEPARATOR:
+        return start, at, at, low, high
+    start, stop, cut = _next_word(data, start, end, classes)
+    low, high = _key(data, start, cut)
+    return start, stop, cut, low, high
+
+
+@kernel(INT(RU64, RU8, RU8, RU8, WI64, WU64, WU64, WU8, WU32, WI64))
 def _number_words(  # noqa: C901, PLR0913, PLR0917 - compiled code knows no objects
     offsets: U64,
     data: U8,
     classes: U8,
+    byte_classes: U8,
     state: I64,
     table: U64,
     known_offsets: U64,
@@ -361,10 +395,9 @@ def _number_words(  # noqa: C901, PLR0913, PLR0917 - compiled code knows no obje
     while text < len(offsets) - 1:
         end = np.int64(offsets[text + 1])
         while True:
-            start, stop, cut = _next_word(data, at, end, classes)
+            start, stop, cut, low, high = _next_key(data, at, end, classes, byte_classes)
             if start == end:
                 break
-            low, high = _key(data, start, cut)
             place = _spread(low, high) & mask
             while True:
                 slot = np.int64(place) * _SLOT
@@ -398,6 +431,12 @@ def _number_words(  # noqa: C901, PLR0913, PLR0917 - compiled code knows no obje
         out_offsets[text] = count
     state[0], state[1], state[2], state[3] = text, at, count, known
     return 1
+
+
+@kernel(VOID(RU32, WU32))
+def _translate(form_of_written: U32, words: U32) -> None:
+    for i in range(len(words)):
+        words[i] = form_of_written[words[i]]
 
 
 @kernel(VOID(RU64, WU64))

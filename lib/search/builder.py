@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
 from itertools import chain, islice
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from lib.search.analysis import Vocabulary, blob_of, encoded, joined
+from lib.search.analysis import Lexicon, Tokens, Vocabulary
+from lib.search.blobs import blob_of, chosen_texts, hash_ids, offsets_of
 from lib.search.compiled import (
     I64,
     INT,
@@ -38,18 +40,14 @@ from lib.search.segment import (
     Segment,
     StringColumn,
     Words,
+    microseconds,
 )
 
 TITLE_GAP = 100  # between the positions of a title's words and those of the text
 _TEXTS = (AttributeType.STRING, AttributeType.STRING_LIST)
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
+_PLAIN = {str: AttributeType.STRING, datetime: AttributeType.DATE}  # any value of theirs will do
 _FREQUENCY_CAP = 255
 _NO_DOCUMENT = 1 << 32
-_HASH_OFFSET = np.uint64(0xCBF29CE484222325)
-_HASH_PRIME = np.uint64(0x100000001B3)
-_HASH_MIX = np.uint64(0x9E3779B97F4A7C15)
-
 
 _Key = TypeVar("_Key", bound=Hashable)
 
@@ -78,7 +76,8 @@ class Numbering(Generic[_Key]):
 class Schema:
     """The types of an index's attributes, the values of its texts, and its access lists.
 
-    `types`, `values` and `access` only ever grow.
+    `types`, `values` and `access` only ever grow. One thread may look for problems while another
+    builds segments of documents that have none.
     """
 
     def __init__(
@@ -99,7 +98,8 @@ class Schema:
         return [
             (name, problem)
             for name, value in document.attributes.items()
-            if (problem := self._problem(document.id, name, value))
+            if self.types.get(name) is not _PLAIN.get(type(value), name)
+            and (problem := self._problem(document.id, name, value))
         ]
 
     def code_type(self, name: str) -> np.dtype[Any]:
@@ -130,27 +130,44 @@ class Schema:
         )
 
 
-def build_segment(
-    documents: Sequence[Document], schema: Schema, vocabulary: Vocabulary
-) -> dict[str, Array]:
+@dataclass(frozen=True)
+class Analysed:
+    """Titles and texts of documents, and their words as the vocabulary numbers them."""
+
+    titles: Blob
+    texts: Blob
+    title_words: Tokens
+    text_words: Tokens
+    forms: Lexicon
+    stems: Lexicon
+    stem_of: U32
+
+
+def analyse(documents: Sequence[Document], vocabulary: Vocabulary) -> Analysed:
+    """Return the words of documents; new forms are added to the vocabulary."""
+    titles = blob_of(document.title for document in documents)
+    texts = blob_of(document.text for document in documents)
+    words = vocabulary.analyse(titles), vocabulary.analyse(texts)
+    return Analysed(titles, texts, *words, vocabulary.forms, vocabulary.stems, vocabulary.stem_of)
+
+
+def build_segment(documents: Sequence[Document], analysed: Analysed, schema: Schema) -> Arrays:
     """Return the arrays of a segment of documents with different ids, named as in its file.
 
-    New values are added to the schema, new forms to the vocabulary.
+    New values are added to the schema.
     """
-    titles = [encoded(document.title) for document in documents]
-    texts = [encoded(document.text) for document in documents]
     ids = blob_of(document.id for document in documents)
     hashes, holders = hash_ids(ids)
     return {
-        **_words(titles, texts, vocabulary),
+        **_words(analysed),
         "live": np.ones(len(documents), np.uint8),
         **_columns(documents, schema),
         "access": _access(documents, schema),
         "id_hashes": hashes,
         "id_documents": holders,
         **_blob("ids", ids),
-        **_blob("titles", joined(titles)),
-        **_blob("texts", joined(texts)),
+        **_blob("titles", analysed.titles),
+        **_blob("texts", analysed.texts),
         **_blob("uris", blob_of(document.uri for document in documents)),
     }
 
@@ -171,43 +188,34 @@ def segment_of(arrays: Arrays, live: U8 | None = None) -> Segment:
         columns=_columns_of(arrays),
         access=arrays["access"],
         ids=_blob_of(arrays, "ids"),
+        id_hashes=arrays["id_hashes"],
+        id_documents=arrays["id_documents"],
         titles=_blob_of(arrays, "titles"),
         texts=_blob_of(arrays, "texts"),
         uris=_blob_of(arrays, "uris"),
     )
 
 
-def hash_ids(ids: Blob) -> tuple[U64, U32]:
-    """Return the hashes of ids in ascending order, and the number of the document of each."""
-    hashes = np.empty(len(ids), np.uint64)
-    _hash_texts(ids.offsets, ids.bytes, hashes)
-    order = np.argsort(hashes, kind="stable")
-    return hashes[order], order.astype(np.uint32)
-
-
-def _words(titles: list[bytes], texts: list[bytes], vocabulary: Vocabulary) -> dict[str, Array]:
-    # Title and text of a document are neighbours, so its words are as well.
-    both = joined([text for pair in zip(titles, texts, strict=True) for text in pair])
-    tokens = vocabulary.analyse(both)
-    starts = tokens.offsets[::2].copy()
-    counts = np.bincount(tokens.forms, minlength=len(vocabulary.forms))
-    forms = vocabulary.sorted_forms()
-    forms = forms[counts[forms] > 0]
-    places = _offsets(counts[forms])
-    cursors = np.zeros(len(counts), np.int64)
-    cursors[forms] = places[:-1]
-    entries = np.empty(len(tokens.forms), np.uint64)
-    _sort_by_form(tokens.forms, starts, tokens.offsets[1::2].copy(), cursors, entries)
-    postings = _form_postings(entries, places)
-    stem_of, stems = _renumbered(vocabulary.stem_of[forms], vocabulary.sorted_stems())
-    stem_postings = _stem_postings(postings, stem_of, len(stems))
+def _words(analysed: Analysed) -> Arrays:
+    titles, texts = analysed.title_words, analysed.text_words
+    counts = np.zeros(len(analysed.forms), np.int64)
+    _count_forms(titles.forms, counts)
+    _count_forms(texts.forms, counts)
+    order = analysed.forms.order
+    forms = order[counts[order] > 0]
+    bounds = offsets_of(counts[forms])
+    counts[forms] = bounds[:-1]
+    entries = np.empty(int(bounds[-1]), np.uint64)
+    _sort_by_form(titles.forms, titles.offsets, texts.forms, texts.offsets, counts, entries)
+    postings = _form_postings(entries, bounds)
+    stem_of, stems = _renumbered(analysed.stem_of[forms], analysed.stems.order)
     return {
-        **_blob("forms", blob_of(vocabulary.forms[form] for form in forms.tolist())),
-        **_blob("stems", blob_of(vocabulary.stems[stem] for stem in stems.tolist())),
+        **_blob("forms", chosen_texts(analysed.forms.texts, forms)),
+        **_blob("stems", chosen_texts(analysed.stems.texts, stems)),
         "stem_of": stem_of,
         **_postings("form_postings", postings),
-        **_postings("stem_postings", stem_postings),
-        "lengths": np.diff(starts).astype(np.uint32),
+        **_postings("stem_postings", _stem_postings(postings, stem_of, len(stems))),
+        "lengths": (np.diff(titles.offsets) + np.diff(texts.offsets)).astype(np.uint32),
     }
 
 
@@ -221,22 +229,22 @@ def _renumbered(numbers: U32, order: U32) -> tuple[U32, U32]:
     return places[numbers], chosen
 
 
-def _form_postings(entries: U64, places: U64) -> Postings:
-    offsets = np.zeros(len(places), np.uint64)
+def _form_postings(entries: U64, bounds: U64) -> Postings:
+    offsets = np.zeros(len(bounds), np.uint64)
     documents = np.empty(len(entries), np.uint32)
     frequencies = np.empty(len(entries), np.uint8)
-    position_offsets = np.empty(len(entries) + 1, np.uint64)
-    positions = (entries & np.uint64(0xFFFFFFFF)).astype(np.uint32)
-    _group_by_document(entries, places, offsets, documents, frequencies, position_offsets)
+    places = np.empty(len(entries), np.uint32)
+    positions = np.empty(len(entries) + len(entries) // 2, np.uint32)  # a count for two or more
+    used = _group_by_document(entries, bounds, offsets, documents, frequencies, places, positions)
     count = int(offsets[-1])
     return Postings(
-        offsets, documents[:count], frequencies[:count], position_offsets[: count + 1], positions
+        offsets, documents[:count], frequencies[:count], places[:count], positions[:used]
     )
 
 
 def _stem_postings(forms: Postings, stem_of: U32, stems: int) -> Postings:
     order = np.argsort(stem_of, kind="stable")
-    members = _offsets(np.bincount(stem_of, minlength=stems))
+    members = offsets_of(np.bincount(stem_of, minlength=stems))
     offsets = np.zeros(stems + 1, np.uint64)
     documents = np.empty(len(forms.documents), np.uint32)
     frequencies = np.empty(len(documents), np.uint8)
@@ -253,16 +261,8 @@ def _stem_postings(forms: Postings, stem_of: U32, stems: int) -> Postings:
         frequencies,
     )
     count = int(offsets[-1])
-    nothing = np.empty(0, np.uint64)
-    return Postings(
-        offsets, documents[:count], frequencies[:count], nothing, nothing.astype(np.uint32)
-    )
-
-
-def _offsets(counts: I64) -> U64:
-    offsets = np.zeros(len(counts) + 1, np.uint64)
-    np.cumsum(counts, out=offsets[1:])
-    return offsets
+    nothing = np.empty(0, np.uint32)
+    return Postings(offsets, documents[:count], frequencies[:count], nothing, nothing)
 
 
 def _columns(documents: Sequence[Document], schema: Schema) -> dict[str, Array]:
@@ -289,18 +289,12 @@ def _column(name: str, values: list[Any], schema: Schema) -> dict[str, Array]:
         lengths = np.zeros(len(values), np.int64)
         lengths[holders] = [len(elements) for elements in lists]
         elements = np.array(numbers, schema.code_type(name))
-        return {f"list_offsets:{name}": _offsets(lengths), f"list_codes:{name}": elements}
+        return {f"list_offsets:{name}": offsets_of(lengths), f"list_codes:{name}": elements}
     if kind is AttributeType.DATE:
         found = [microseconds(date) for date in found]
     column = np.zeros(len(values), np.int64)
     column[holders] = found
     return {f"numbers:{name}": column, f"present:{name}": present}
-
-
-def microseconds(date: datetime) -> int:
-    """Return a date as microseconds since 1970 in UTC; one without a zone is taken as UTC."""
-    aware = date if date.tzinfo else date.replace(tzinfo=UTC)
-    return (aware - _EPOCH) // _MICROSECOND
 
 
 def _access(documents: Sequence[Document], schema: Schema) -> Array:
@@ -332,7 +326,7 @@ def _postings(name: str, postings: Postings) -> dict[str, Array]:
         f"{name}.offsets": postings.offsets,
         f"{name}.documents": postings.documents,
         f"{name}.frequencies": postings.frequencies,
-        f"{name}.position_offsets": postings.position_offsets,
+        f"{name}.places": postings.places,
         f"{name}.positions": postings.positions,
     }
 
@@ -346,7 +340,7 @@ def _postings_of(arrays: Arrays, name: str) -> Postings:
         arrays[f"{name}.offsets"],
         arrays[f"{name}.documents"],
         arrays[f"{name}.frequencies"],
-        arrays[f"{name}.position_offsets"],
+        arrays[f"{name}.places"],
         arrays[f"{name}.positions"],
     )
 
@@ -364,49 +358,74 @@ def _columns_of(arrays: Arrays) -> dict[str, Column]:
     return columns
 
 
-@kernel(VOID(RU32, RI64, RI64, WI64, WU64))
-def _sort_by_form(tokens: U32, starts: I64, text_starts: I64, cursors: I64, entries: U64) -> None:
+@kernel(VOID(RU32, WI64))
+def _count_forms(tokens: U32, counts: I64) -> None:
+    for form in tokens:
+        counts[form] += 1
+
+
+@kernel(VOID(RU32, RI64, RU32, RI64, WI64, WU64))
+def _sort_by_form(  # noqa: PLR0913, PLR0917 - compiled code knows no objects
+    titles: U32, title_offsets: I64, texts: U32, text_offsets: I64, cursors: I64, entries: U64
+) -> None:
     """Fill in document << 32 | position of each token, at the cursor of its form."""
-    for document in range(len(text_starts)):
-        first, text = starts[document], text_starts[document]
+    for document in range(len(title_offsets) - 1):
         entry = np.uint64(document) << np.uint64(32)
-        for token in range(first, starts[document + 1]):
-            form = tokens[token]
-            place = cursors[form]
-            cursors[form] = place + 1
-            gap = TITLE_GAP if token >= text else 0
-            entries[place] = entry | np.uint64(token - first + gap)
+        for token in range(title_offsets[document], title_offsets[document + 1]):
+            form = titles[token]
+            entries[cursors[form]] = entry
+            cursors[form] += 1
+            entry += np.uint64(1)
+        entry += np.uint64(TITLE_GAP)
+        for token in range(text_offsets[document], text_offsets[document + 1]):
+            form = texts[token]
+            entries[cursors[form]] = entry
+            cursors[form] += 1
+            entry += np.uint64(1)
 
 
-@kernel(VOID(RU64, RU64, WU64, WU32, WU8, WU64))
+@kernel(INT(RU64, RU64, WU64, WU32, WU8, WU32, WU32))
 def _group_by_document(  # noqa: PLR0913, PLR0917 - compiled code knows no objects
     entries: U64,
-    places: U64,
+    bounds: U64,
     offsets: U64,
     documents: U32,
     frequencies: U8,
-    position_offsets: U64,
-) -> None:
-    """Fill in the postings of sorted entries; form w owns `entries[places[w]:places[w + 1]]`."""
-    count = 0
-    for form in range(len(places) - 1):
-        last = np.int64(-1)
-        for place in range(np.int64(places[form]), np.int64(places[form + 1])):
-            document = np.int64(entries[place] >> np.uint64(32))
-            if document != last:
-                last = document
-                documents[count] = document
-                frequencies[count] = 1
-                position_offsets[count] = place
-                count += 1
-            elif frequencies[count - 1] < _FREQUENCY_CAP:
-                frequencies[count - 1] += 1
-        offsets[form + 1] = count
-    position_offsets[count] = len(entries)
+    places: U32,
+    positions: U32,
+) -> int:
+    """Fill in the postings of sorted entries and return the size of `positions`.
+
+    Form w owns `entries[bounds[w]:bounds[w + 1]]`.
+    """
+    posting, used = 0, 0
+    for form in range(len(bounds) - 1):
+        start, end = np.int64(bounds[form]), np.int64(bounds[form + 1])
+        while start < end:
+            document = entries[start] >> np.uint64(32)
+            stop = start + 1
+            while stop < end and entries[stop] >> np.uint64(32) == document:
+                stop += 1
+            documents[posting] = document
+            times = stop - start
+            frequencies[posting] = min(times, np.int64(_FREQUENCY_CAP))
+            if times == 1:
+                places[posting] = np.uint32(entries[start])
+            else:
+                places[posting] = used
+                positions[used] = times
+                for entry in range(start, stop):
+                    used += 1
+                    positions[used] = np.uint32(entries[entry])
+                used += 1
+            posting += 1
+            start = stop
+        offsets[form + 1] = posting
+    return used
 
 
 @kernel(VOID(RI64, RU64, RU64, RU32, RU8, WI64, WU64, WU32, WU8))
-def _join_forms(  # noqa: PLR0913, PLR0917 - compiled code knows no objects
+def _join_forms(  # noqa: C901, PLR0913, PLR0917 - compiled code knows no objects
     order: I64,
     members: U64,
     offsets: U64,
@@ -424,6 +443,14 @@ def _join_forms(  # noqa: PLR0913, PLR0917 - compiled code knows no objects
     count = 0
     for stem in range(len(members) - 1):
         first, last = np.int64(members[stem]), np.int64(members[stem + 1])
+        if last - first == 1:
+            form = order[first]
+            for posting in range(np.int64(offsets[form]), np.int64(offsets[form + 1])):
+                out_documents[count] = documents[posting]
+                out_frequencies[count] = frequencies[posting]
+                count += 1
+            out_offsets[stem + 1] = count
+            continue
         for member in range(first, last):
             heads[member] = offsets[order[member]]
         while True:
@@ -443,56 +470,3 @@ def _join_forms(  # noqa: PLR0913, PLR0917 - compiled code knows no objects
             out_frequencies[count] = min(total, _FREQUENCY_CAP)
             count += 1
         out_offsets[stem + 1] = count
-
-
-@kernel(VOID(RU64, RU8, WU64))
-def _hash_texts(offsets: U64, texts: U8, hashes: U64) -> None:
-    for text in range(len(hashes)):
-        spread = _HASH_OFFSET
-        for i in range(np.int64(offsets[text]), np.int64(offsets[text + 1])):
-            spread = (spread ^ np.uint64(texts[i])) * _HASH_PRIME
-        hashes[text] = (spread ^ (spread >> np.uint64(32))) * _HASH_MIX
-
-
-@kernel(INT(RU64, RU32, RU64, RU8, RU64, RU32, RU64, RU8, WU8))
-def mark_dead(  # noqa: PLR0913, PLR0917 - compiled code knows no objects
-    wanted_hashes: U64,
-    wanted_documents: U32,
-    wanted_offsets: U64,
-    wanted_bytes: U8,
-    hashes: U64,
-    documents: U32,
-    offsets: U64,
-    texts: U8,
-    live: U8,
-) -> int:
-    """Clear `live` of the documents with one of the wanted ids; return how many were live.
-
-    Both sides are hashes in ascending order, the document of each, and the ids.
-    """
-    dead, low = 0, 0
-    for i in range(len(wanted_hashes)):
-        wanted = wanted_hashes[i]
-        high = len(hashes)
-        while low < high:
-            middle = (low + high) >> 1
-            if hashes[middle] < wanted:
-                low = middle + 1
-            else:
-                high = middle
-        start = np.int64(wanted_offsets[wanted_documents[i]])
-        size = np.int64(wanted_offsets[wanted_documents[i] + 1]) - start
-        place = low
-        while place < len(hashes) and hashes[place] == wanted:
-            document = documents[place]
-            begin = np.int64(offsets[document])
-            same = np.int64(offsets[document + 1]) - begin == size
-            letter = 0
-            while same and letter < size:
-                same = texts[begin + letter] == wanted_bytes[start + letter]
-                letter += 1
-            if same and live[document] != 0:
-                live[document] = 0
-                dead += 1
-            place += 1
-    return dead

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from lib.search import analysis, kernels
+from lib.search import blobs, kernels
 from lib.search.model import Access, Attribute, AttributeType, Principals
 from lib.search.segment import (
+    EPOCH,
     Blob,
     Column,
     Dictionary,
@@ -26,9 +28,10 @@ from lib.search.segment import (
     StringColumn,
 )
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _CACHED_READERS = 32
+_CACHED_HIERARCHIES = 8
+_MOST_COMBINED = 1 << 16  # cells: two bytes a document
+_ABOVE_ALL = b"\xff"  # no UTF-8 text has this byte
 
 _T = TypeVar("_T", bound=np.generic)
 _K = TypeVar("_K", bound=Hashable)
@@ -111,13 +114,7 @@ def address(array: npt.NDArray[Any]) -> int:
 
 def encoded(text: str) -> npt.NDArray[np.uint8]:
     """Return the text's bytes as the kernels take them."""
-    return np.frombuffer(analysis.encoded(text), np.uint8)
-
-
-def microseconds(moment: datetime) -> int:
-    """Return microseconds since 1970 in UTC; a moment without a time zone is taken as UTC."""
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return (aware - EPOCH) // _MICROSECOND
+    return np.frombuffer(blobs.encoded(text), np.uint8)
 
 
 def moment_of(value: int) -> datetime:
@@ -133,23 +130,21 @@ class Vocabulary:
     offsets: npt.NDArray[np.uint64]
     documents: npt.NDArray[np.uint32]
     frequencies: npt.NDArray[np.uint8]
-    position_offsets: npt.NDArray[np.uint64]
+    places: npt.NDArray[np.uint32]
     positions: npt.NDArray[np.uint32]
     documents_at: int
     frequencies_at: int
 
     def find(self, text: str) -> int:
         """Return the number of the text, or -1."""
-        return kernels.find_sorted(self.texts.offsets, self.texts.bytes, encoded(text))
+        return kernels.find_sorted(self.texts.offsets, self.texts.bytes, blobs.encoded(text))
 
     def with_prefix(self, prefix: str) -> tuple[int, int]:
         """Return the first and the one after the last text with the prefix."""
-        start = encoded(prefix)
-        above = np.frombuffer(start.tobytes() + b"\xff", np.uint8)  # no UTF-8 text has this byte
-        blob = self.texts
+        start, blob = blobs.encoded(prefix), self.texts
         return (
             kernels.lower_bound(blob.offsets, blob.bytes, start),
-            kernels.lower_bound(blob.offsets, blob.bytes, above),
+            kernels.lower_bound(blob.offsets, blob.bytes, start + _ABOVE_ALL),
         )
 
     def extent(self, low: int, high: int) -> tuple[int, int]:
@@ -169,7 +164,7 @@ def _vocabulary(texts: Blob, postings: Postings) -> Vocabulary:
         frozen(postings.offsets, np.uint64),
         documents,
         frequencies,
-        frozen(postings.position_offsets, np.uint64),
+        frozen(postings.places, np.uint32),
         frozen(postings.positions, np.uint32),
         address(documents),
         address(frequencies),
@@ -223,6 +218,16 @@ class SegmentView:
         order, starts = self.forms_by_stem
         found: list[int] = order[starts[stem] : starts[stem + 1]].tolist()
         return found
+
+    def find(self, identifier: str) -> int:
+        """Return the number of the live document with the id, or -1."""
+        source = self.source
+        wanted = blobs.hash_ids(blobs.blob_of([identifier]))[0][0]
+        low = np.searchsorted(source.id_hashes, wanted)
+        high = np.searchsorted(source.id_hashes, wanted, "right")
+        text = blobs.encoded(identifier).decode()
+        alike: list[int] = source.id_documents[low:high].tolist()
+        return next((doc for doc in alike if self.live[doc] and self.ids.text(doc) == text), -1)
 
     def is_only_form(self, form: int) -> bool:
         """Return whether no other form of the segment has the form's stem."""
@@ -309,6 +314,8 @@ class Snapshot:
         lengths = sum(segment.total_length for segment in self.segments)
         self.average_length = max(lengths / self.count, 1.0) if self.count else 1.0
         self._levels: dict[str, Level] = {}
+        self._combined: Recent[tuple[str, ...], tuple[StringColumn, ...] | None]
+        self._combined = Recent(_CACHED_HIERARCHIES)
         self._visible: Recent[Principals | None, tuple[npt.NDArray[np.uint8] | None, ...]] = Recent(
             _CACHED_READERS
         )
@@ -319,6 +326,32 @@ class Snapshot:
         if found is None:
             found = self._levels[name] = self._make_level(name)
         return found
+
+    def combined(self, names: tuple[str, ...]) -> tuple[StringColumn, ...] | None:
+        """Return for each segment the cell of each document in a hierarchy of facets.
+
+        A cell is the codes of the levels one after another, as digits. None where a level is a
+        list or there are too many cells. One such column is read in half the time of two, whose
+        lines of memory each document needs, too.
+        """
+        return self._combined.get(names, lambda: self._combine(names))
+
+    def _combine(self, names: tuple[str, ...]) -> tuple[StringColumn, ...] | None:
+        levels = [self.level(name) for name in names]
+        cells = math.prod(len(level.labels) for level in levels)
+        if cells > _MOST_COMBINED or any(level.is_list for level in levels):
+            return None
+        if len(levels) == 1:
+            return levels[0].columns  # type: ignore[return-value]  # none is a list
+        dtype = narrowest(cells - 1)
+        combined = []
+        for number in range(len(self.segments)):
+            codes = levels[0].columns[number].codes.astype(dtype)
+            for level in levels[1:]:
+                codes *= np.asarray(len(level.labels), dtype)
+                codes += level.columns[number].codes.astype(dtype)
+            combined.append(StringColumn(frozen(codes)))
+        return tuple(combined)
 
     def _make_level(self, name: str) -> Level:
         kind = self.attributes[name].type

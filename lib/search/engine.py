@@ -23,14 +23,13 @@ from lib.search.columns import (
     Recent,
     SegmentView,
     Snapshot,
-    encoded,
     may_find,
     moment_of,
     sealed,
 )
 from lib.search.excerpts import Highlighter
 from lib.search.facets import count_facet
-from lib.search.filters import Docs, attribute_of, keep, mask_of, mask_of_paths
+from lib.search.filters import Docs, attribute_of, keep, mask_of_paths, narrowed
 from lib.search.histograms import count_histogram
 from lib.search.match import Bm25, Matcher, least_clauses
 from lib.search.model import (
@@ -41,7 +40,6 @@ from lib.search.model import (
     Document,
     Hit,
     Principals,
-    QueryError,
     SearchRequest,
     SearchResponse,
     Sort,
@@ -49,6 +47,8 @@ from lib.search.model import (
     Words,
 )
 from lib.search.parse import Clause, Fuzzy, Phrase, Prefix, Word, parse_query
+from lib.search.refusals import no_order
+from lib.search.rerank import LOADING, RERANKED, Candidate, Reranker, passages
 from lib.search.segment import ListColumn, StringColumn
 from lib.search.spelling import Speller
 
@@ -86,16 +86,22 @@ class EmbeddedSearch:
     """Searches an index on this machine. Every method may be called from several threads."""
 
     name = "Columnar index"
+    max_results = 10_000
+    keeps_texts = True
 
-    def __init__(self, index: Index, bm25: Bm25 | None = None) -> None:
+    def __init__(
+        self, index: Index, bm25: Bm25 | None = None, reranker: Reranker | None = None
+    ) -> None:
         self._index = index
         self._bm25 = bm25 or Bm25()
+        self._reranker = reranker or Reranker()
         self._snapshot = Snapshot(index)
         self._checked = time.monotonic()
         self._refreshing = threading.Lock()
         self._responses: Recent[tuple[int, SearchRequest], SearchResponse]
         self._responses = Recent(_CACHED_RESPONSES)
         self._spellers: Recent[int, Speller] = Recent(_CACHED_SPELLERS)
+        self._spelling = threading.Lock()
 
     def query(self, request: SearchRequest) -> SearchResponse:
         """Return what was found; raise `QueryError` with a sentence where it cannot be asked.
@@ -112,6 +118,24 @@ class EmbeddedSearch:
                 (snapshot.version, request), lambda: self._answer(snapshot, request)
             )
         return replace(response, milliseconds=(time.perf_counter() - started) * 1000)
+
+    def embed_ahead(self, request: SearchRequest) -> Iterator[float]:
+        """Embed what re-ranking the request will compare, yielding which part of it is done.
+
+        Between two steps it may be given up. After the last one `query` answers at once.
+        """
+        snapshot = self._current()
+        clauses = parse_query(request.query).clauses
+        if clauses and _is_reranked(request):
+            found = self._find(snapshot, request, clauses)
+            first = _places(snapshot, request, found, 0, RERANKED)
+            candidates = _candidates(snapshot, clauses, first)
+            yield from self._reranker.embed_ahead(request.query, candidates)
+
+    @property
+    def loads_model(self) -> bool:
+        """Return whether results will be re-ranked once a model is loaded."""
+        return self._reranker.problem == LOADING
 
     def attributes(self) -> tuple[Attribute, ...]:
         """Return the attributes that can be facets, filters and orders."""
@@ -141,18 +165,22 @@ class EmbeddedSearch:
     def document(self, identifier: str, user: Principals | None = None) -> Document | None:
         """Return a whole document, or None if there is none that the user may find."""
         snapshot = self._current()
-        word = encoded(identifier)
         for number in range(len(snapshot.segments) - 1, -1, -1):
             segment = snapshot.segments[number]
-            doc = kernels.find_live(segment.ids.offsets, segment.ids.bytes, segment.live, word)
+            doc = segment.find(identifier)
             if doc >= 0:
                 code = int(segment.access[doc])
                 access = snapshot.access_lists[code - 1] if code else Access()
                 return _document(snapshot, number, doc, access) if may_find(user, access) else None
         return None
 
+    def refresh(self) -> None:
+        """Look for a newer commit of the index at once, for who knows that there is one."""
+        self._checked -= _REFRESH_SECONDS
+        self._current()
+
     def warm(self) -> None:
-        """Make ahead what queries need: facet levels, word lists and the speller.
+        """Make ahead what queries need: facet levels, word lists, speller and embedding model.
 
         The compiled loops are ready since this module was imported.
         """
@@ -163,6 +191,7 @@ class EmbeddedSearch:
             _ = segment.forms_by_stem, segment.everything
         self._speller(snapshot)
         self._answer(snapshot, SearchRequest("warm", words=Words.ANY))
+        self._reranker.load()
 
     def _current(self) -> Snapshot:
         now = time.monotonic()
@@ -170,7 +199,10 @@ class EmbeddedSearch:
             try:
                 index = self._index.refresh()
                 if index is not self._index:
-                    self._index, self._snapshot = index, Snapshot(index, self._snapshot)
+                    before = self._snapshot
+                    self._index, self._snapshot = index, Snapshot(index, before)
+                    if _size(self._snapshot) != _size(before):
+                        threading.Thread(target=self.warm, name="warm search", daemon=True).start()
                 self._checked = time.monotonic()
             finally:
                 self._refreshing.release()
@@ -186,22 +218,28 @@ class EmbeddedSearch:
         notes = list(parsed.notes)
         if found.matcher:
             notes += _unknown_notes(parsed.clauses, found.matcher.known)
-        hits = _hits(snapshot, parsed.clauses, _page(snapshot, request, found))
+        places = _page(snapshot, request, found)
+        if places and parsed.clauses and _is_reranked(request):
+            if self._reranker.problem:
+                notes.append(self._reranker.problem)
+            else:
+                places = self._reranked(snapshot, request, parsed.clauses, found)
+        hits = _hits(snapshot, parsed.clauses, places)
         facets = tuple(
             count_facet(snapshot, facet, docs)
             for facet, docs in zip(request.facets, found.of_facets, strict=True)
         )
         histograms = tuple(count_histogram(snapshot, h, found.hits) for h in request.histograms)
         # Last, because it takes the room of what was found.
-        correction = self._correction(snapshot, request, parsed.clauses, total)
+        correction = self._correction(snapshot, request, parsed.clauses, found)
         return SearchResponse(total, hits, facets, histograms, correction, tuple(notes))
 
     def _find(
         self, snapshot: Snapshot, request: SearchRequest, clauses: tuple[Clause, ...]
     ) -> _Found:
-        matcher = Matcher(snapshot, clauses, self._bm25) if clauses else None
-        least = least_clauses(matcher.known, request.words) if matcher else 0
         visible = snapshot.visible(request.user)
+        matcher = Matcher(snapshot, clauses, self._bm25, visible) if clauses else None
+        least = least_clauses(matcher.known, request.words) if matcher else 0
         hits: list[Docs] = []
         restricted: list[bool] = []
         of_facets: list[list[Docs]] = [[] for _ in request.facets]
@@ -213,8 +251,8 @@ class EmbeddedSearch:
             if flags is not None:
                 docs = _flagged(segment, docs, flags)
             if request.filter is not None:
-                mask = mask_of(snapshot, number, docs, request.filter)
-                docs = keep(docs, mask, segment.room("filtered", len(docs)))
+                room = segment.room("filtered", len(docs))
+                docs = narrowed(snapshot, number, docs, request.filter, room)
             selected, split = _split(snapshot, request, number, docs)
             hits.append(selected)
             restricted.append(least != 1 or selected is not matched)
@@ -222,15 +260,30 @@ class EmbeddedSearch:
                 of_facet.append(part)
         return _Found(matcher, hits, of_facets, restricted)
 
+    def _reranked(
+        self,
+        snapshot: Snapshot,
+        request: SearchRequest,
+        clauses: tuple[Clause, ...],
+        found: _Found,
+    ) -> list[_Place]:
+        # The page where the first results have another order and all others follow as they are.
+        start, end = (request.page - 1) * request.page_size, request.page * request.page_size
+        places = _places(snapshot, request, found, 0, max(end, RERANKED))
+        candidates = _candidates(snapshot, clauses, places[:RERANKED])
+        first = [places[i] for i in self._reranker.order(request.query, candidates)]
+        return [*first, *places[RERANKED:]][start:end]
+
     def _correction(
-        self, snapshot: Snapshot, request: SearchRequest, clauses: tuple[Clause, ...], total: int
+        self, snapshot: Snapshot, request: SearchRequest, clauses: tuple[Clause, ...], found: _Found
     ) -> Correction | None:
-        if not request.suggest_spelling:
+        if found.matcher is None or not request.suggest_spelling:
             return None
+        total = found.total
         unknown = frozenset(
             form
             for form in _plain_forms(clauses)
-            if all(segment.forms.find(form) < 0 for segment in snapshot.segments)
+            if not _documents_with(snapshot, request.user, form)
         )
         if not unknown:
             return None
@@ -245,7 +298,9 @@ class EmbeddedSearch:
 
     def _speller(self, snapshot: Snapshot) -> Speller:
         # Made anew when the index doubles or halves: what it proposes is counted anyway.
-        return self._spellers.get(snapshot.count.bit_length(), lambda: Speller(snapshot.segments))
+        # One at a time, as it takes seconds and much memory.
+        with self._spelling:
+            return self._spellers.get(_size(snapshot), lambda: Speller(snapshot.segments))
 
     def _titles(self, snapshot: Snapshot, prefix: str, limit: int) -> list[str]:
         *forms, (last, _, _) = words_of(prefix)
@@ -258,6 +313,11 @@ class EmbeddedSearch:
         titles = (snapshot.segments[number].titles.text(doc) for number, doc, _ in places)
         found = dict.fromkeys(t for t in titles if t.casefold().startswith(beginning))
         return list(found)[:limit]
+
+
+def _size(snapshot: Snapshot) -> int:
+    # Grows by one when the index doubles.
+    return snapshot.count.bit_length()
 
 
 def _flagged(segment: SegmentView, docs: Docs, flags: npt.NDArray[np.uint8]) -> Docs:
@@ -289,7 +349,13 @@ def _split(
 
 def _page(snapshot: Snapshot, request: SearchRequest, found: _Found) -> list[_Place]:
     start = (request.page - 1) * request.page_size
-    end = min(start + request.page_size, found.total)
+    return _places(snapshot, request, found, start, start + request.page_size)
+
+
+def _places(
+    snapshot: Snapshot, request: SearchRequest, found: _Found, start: int, end: int
+) -> list[_Place]:
+    end = min(end, found.total)
     if start >= end:
         return []
     if request.sort:
@@ -338,10 +404,7 @@ def _sorted(
 def _sort_keys(snapshot: Snapshot, sort: Sort, number: int, docs: Docs) -> npt.NDArray[np.int64]:
     kind = attribute_of(snapshot, sort.attribute).type
     if kind is AttributeType.STRING_LIST:
-        raise QueryError(
-            f"“{sort.attribute}” holds several values a document, so it gives no order. "
-            "Sort by another attribute."
-        )
+        raise no_order(sort.attribute)
     if kind is AttributeType.STRING:
         level = snapshot.level(sort.attribute)
         codes = level.columns[number].codes[docs]
@@ -367,11 +430,35 @@ def _scored(found: _Found, places: list[tuple[int, int]]) -> list[_Place]:
     return [(number, doc, scores.get((number, doc), 0.0)) for number, doc in places]
 
 
-def _hits(snapshot: Snapshot, clauses: tuple[Clause, ...], places: list[_Place]) -> tuple[Hit, ...]:
-    highlighters = {
+def _is_reranked(request: SearchRequest) -> bool:
+    start = (request.page - 1) * request.page_size
+    return request.rerank and not request.sort and request.page_size > 0 and start < RERANKED
+
+
+def _candidates(
+    snapshot: Snapshot, clauses: tuple[Clause, ...], places: list[_Place]
+) -> list[Candidate]:
+    highlighters = _highlighters(snapshot, clauses, places)
+    candidates = []
+    for number, doc, score in places:
+        segment = snapshot.segments[number]
+        title, text = segment.titles.text(doc), segment.texts.text(doc)
+        matches = highlighters[number].matches(text)
+        candidates.append(Candidate(score, passages(title, text, matches)))
+    return candidates
+
+
+def _highlighters(
+    snapshot: Snapshot, clauses: tuple[Clause, ...], places: list[_Place]
+) -> dict[int, Highlighter]:
+    return {
         number: Highlighter(snapshot.segments[number], clauses)
         for number in {number for number, _, _ in places}
     }
+
+
+def _hits(snapshot: Snapshot, clauses: tuple[Clause, ...], places: list[_Place]) -> tuple[Hit, ...]:
+    highlighters = _highlighters(snapshot, clauses, places)
     hits = []
     for number, doc, score in places:
         segment, highlighter = snapshot.segments[number], highlighters[number]

@@ -19,7 +19,7 @@ _MOST_MATCHES = 400
 _LONGEST_STEP = 24  # how far a cut moves to stand between words
 _SPACES = str.maketrans("\t\n\v\f\r\u2028\u2029", " " * 7)
 
-_Match = tuple[int, int, int]  # start, end, number of the clause
+Match = tuple[int, int, int]  # start, end, number of the clause
 
 
 class Highlighter:
@@ -53,6 +53,12 @@ class Highlighter:
             return _spans(self._scan(text.lower()))
         return _spans(self._read(text))
 
+    def matches(self, text: str) -> list[Match]:
+        """Return what matched in a text, in order."""
+        lowered = text.lower()
+        found = self._scan(lowered) if len(lowered) == len(text) else []
+        return found if found or text.isascii() else self._read(text)
+
     def excerpt(self, text: str) -> tuple[str, tuple[Span, ...]]:
         """Return the best passage of about 240 characters, and what matched in it."""
         start, end = self._window(text)
@@ -66,10 +72,7 @@ class Highlighter:
     def _window(self, text: str) -> tuple[int, int]:
         if len(text) <= EXCERPT_CHARACTERS:
             return 0, len(text)
-        lowered = text.lower()
-        matches = self._scan(lowered) if len(lowered) == len(text) else []
-        if not matches and not text.isascii():
-            matches = self._read(text)
+        matches = self.matches(text)
         if not matches:
             return 0, _word_end(text, EXCERPT_CHARACTERS)
         first, last = _densest(matches)
@@ -79,9 +82,9 @@ class Highlighter:
         start = max(min(start, end - EXCERPT_CHARACTERS), 0)
         return _word_start(text, start, first), _word_end(text, end)
 
-    def _scan(self, lowered: str) -> list[_Match]:
+    def _scan(self, lowered: str) -> list[Match]:
         # Searches the text for the forms: exact in ASCII, a good guess elsewhere.
-        found: list[_Match] = []
+        found: list[Match] = []
         for form, number in self._clause_of.items():
             _find(lowered, form, number, found, whole=True)
         for prefix, number in self._prefixes:
@@ -91,10 +94,10 @@ class Highlighter:
         found.sort()
         return found
 
-    def _read(self, text: str) -> list[_Match]:
+    def _read(self, text: str) -> list[Match]:
         # Splits the text into words as the index does: slower, and exact in every script.
         words = words_of(text)
-        found: list[_Match] = []
+        found: list[Match] = []
         for form, start, end in words:
             number = self._clause_of.get(form)
             if number is None:
@@ -116,7 +119,7 @@ def _is_word(character: str) -> bool:
     return character.isalnum() or character == "_"
 
 
-def _find(lowered: str, form: str, number: int, found: list[_Match], *, whole: bool) -> None:
+def _find(lowered: str, form: str, number: int, found: list[Match], *, whole: bool) -> None:
     size, ascii_form = len(form), form.isascii()
     start = lowered.find(form)
     matches = 0
@@ -132,7 +135,7 @@ def _find(lowered: str, form: str, number: int, found: list[_Match], *, whole: b
         start = lowered.find(form, end)
 
 
-def _densest(matches: list[_Match]) -> tuple[int, int]:
+def _densest(matches: list[Match]) -> tuple[int, int]:
     # The start and end of the matches in the window with the most different clauses, then the
     # most matches, then the first.
     best, best_value, left = (matches[0][0], matches[0][1]), (0, 0), 0
@@ -169,7 +172,7 @@ def _word_end(text: str, end: int) -> int:
     return end
 
 
-def _spans(matches: Iterable[_Match]) -> tuple[Span, ...]:
+def _spans(matches: Iterable[Match]) -> tuple[Span, ...]:
     spans: list[Span] = []
     last = 0
     for start, end, _ in matches:

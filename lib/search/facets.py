@@ -13,8 +13,13 @@ dates by year.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cache, partial
+from itertools import repeat
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,16 +28,23 @@ from lib.search import kernels
 from lib.search.columns import Level, Snapshot, frozen, sealed
 from lib.search.filters import Docs, attribute_of
 from lib.search.model import FacetNode, FacetRequest, FacetResult, QueryError, Selection
-from lib.search.segment import ListColumn, StringColumn
+from lib.search.segment import Codes, ListColumn, StringColumn
 
 _SMALL_TABLE = 1 << 16
 _LARGE_TABLE = 1 << 20
 _CELLS_PER_DOCUMENT = 8
+_MOST_IN_CACHES = 1 << 22  # documents of a segment
+_DENSE = 50  # of so many documents one is counted
+_SHARED_FROM = 1 << 16  # documents; fewer are counted before a second thread has begun
 _MOST_CELLS = 1 << 62
-_NO_CODES = frozen(np.zeros(0, np.uint32))
 
 Counts = npt.NDArray[np.uint32]
 Keys = npt.NDArray[np.uint64]
+Cells = npt.NDArray[np.int64]
+
+_NO_KEYS: Keys = frozen(np.zeros(0, np.uint64))
+_ROOT: Cells = frozen(np.zeros(1, np.int64))
+_NODE: Callable[[tuple[Any, ...]], FacetNode] = partial(tuple.__new__, FacetNode)
 
 
 @dataclass(slots=True)
@@ -46,25 +58,13 @@ class _LevelCounts:
     def outer(self, cardinality: int) -> _LevelCounts:
         """Return the counts of the level around it: the sums over this one."""
         if self.keys is None:
-            rows = self.counts.reshape(-1, self.cardinality)
-            return _LevelCounts(cardinality, np.add.reduce(rows, axis=1, dtype=np.uint32))
+            sums = np.empty(len(self.counts) // self.cardinality, np.uint32)
+            kernels.sum_rows(self.counts, self.cardinality, sums)
+            return _LevelCounts(cardinality, sealed(sums))
         parents = self.keys // np.uint64(self.cardinality)
         first = np.flatnonzero(np.diff(parents, prepend=~parents[:1]))
-        sums = np.add.reduceat(self.counts, first, dtype=np.uint32) if len(first) else self.counts
-        return _LevelCounts(cardinality, sums, parents[first])
-
-    def rows(self, parents: list[int]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """Return where the cells within each parent begin and end; a parent below 0 has none."""
-        low = np.array(parents, np.int64) * self.cardinality
-        high = low + self.cardinality
-        if min(parents, default=0) < 0:
-            low, high = np.maximum(low, 0), np.maximum(high, 0)
-        if self.keys is None:
-            return low, high
-        return (
-            np.searchsorted(self.keys, low.astype(np.uint64)),
-            np.searchsorted(self.keys, high.astype(np.uint64)),
-        )
+        sums = np.add.reduceat(self.counts, first, dtype=np.uint32)
+        return _LevelCounts(cardinality, sealed(sums), sealed(parents[first]))
 
     def count(self, cell: int) -> int:
         """Return the count of one cell."""
@@ -87,10 +87,6 @@ class _Chosen:
         return Selection.ALL if self.here else Selection.PART
 
 
-# A node whose children are to be filled in, its cell, and what is selected within it.
-_Parent = tuple[FacetNode, int, _Chosen | None]
-
-
 def count_facet(
     snapshot: Snapshot, request: FacetRequest, docs_by_segment: Sequence[Docs]
 ) -> FacetResult:
@@ -105,55 +101,92 @@ def count_facet(
             f"The hierarchy {' > '.join(request.attributes)} has too many combinations of values "
             "to number them. Leave out the level with the most values."
         )
-    counts = _count_levels(levels, docs_by_segment)
+    counts = _count_levels(snapshot, request.attributes, docs_by_segment)
     if request.value_search:
         counts[0] = _searched(counts[0], levels[0], request.value_search.casefold())
-    root = FacetNode(None, 0)
-    parents: list[_Parent] = [(root, 0, _chosen(request))]
-    for level, level_counts in zip(levels, counts, strict=True):
-        innermost = level is levels[-1]
-        parents = _fill(level, level_counts, parents, request.top, innermost=innermost)
+    root = _root(_shown_levels(levels, counts, request.top, _chosen(request)))
     return FacetResult(request.attributes, root.children, root.distinct, root.remainder)
 
 
-def _count_levels(levels: list[Level], docs_by_segment: Sequence[Docs]) -> list[_LevelCounts]:
-    innermost = _count(levels, docs_by_segment)
-    found = [innermost]
-    for depth in range(len(levels) - 1, 0, -1):
+def _count_levels(
+    snapshot: Snapshot, names: tuple[str, ...], docs_by_segment: Sequence[Docs]
+) -> list[_LevelCounts]:
+    levels = [snapshot.level(name) for name in names]
+    found = [_count(snapshot, names, docs_by_segment)]
+    for depth in range(len(names) - 1, 0, -1):
         if levels[depth].is_list:
-            found.append(_count(levels[:depth], docs_by_segment))
+            found.append(_count(snapshot, names[:depth], docs_by_segment))
         else:
             found.append(found[-1].outer(len(levels[depth - 1].labels)))
     return found[::-1]
 
 
-def _count(levels: list[Level], docs_by_segment: Sequence[Docs]) -> _LevelCounts:
+def _count(
+    snapshot: Snapshot, names: tuple[str, ...], docs_by_segment: Sequence[Docs]
+) -> _LevelCounts:
+    levels = [snapshot.level(name) for name in names]
     sizes = [len(level.labels) for level in levels]
     cells, documents = math.prod(sizes), sum(map(len, docs_by_segment))
-    if cells <= max(_SMALL_TABLE, min(_LARGE_TABLE, _CELLS_PER_DOCUMENT * documents)):
-        counts = np.zeros(cells, np.uint32)
+    counts = np.zeros(cells if cells <= _small_enough(documents) else 0, np.uint32)
+    combined = snapshot.combined(names) if len(counts) else None
+    if combined is not None:
         for number, docs in enumerate(docs_by_segment):
-            _count_dense(docs, [level.columns[number] for level in levels], sizes, counts)
-        return _LevelCounts(sizes[-1], counts)
+            columns = [level.columns[number] for level in levels]
+            _count_dense(docs, columns, combined[number].codes, sizes, counts)
+        return _LevelCounts(sizes[-1], sealed(counts))
     keys = [
         _keys(docs, [level.columns[number] for level in levels], sizes)
         for number, docs in enumerate(docs_by_segment)
     ]
+    if len(counts):
+        for each in keys:
+            kernels.count_keys(each, counts)
+        return _LevelCounts(sizes[-1], sealed(counts))
     different, different_counts = kernels.count_sparse(frozen(np.concatenate(keys)))
     order = np.argsort(different)
-    return _LevelCounts(sizes[-1], different_counts[order], different[order])
+    return _LevelCounts(sizes[-1], sealed(different_counts[order]), sealed(different[order]))
 
 
 def _count_dense(
-    docs: Docs, columns: list[StringColumn | ListColumn], sizes: list[int], counts: Counts
+    docs: Docs,
+    columns: list[StringColumn | ListColumn],
+    combined: Codes,
+    sizes: list[int],
+    counts: Counts,
 ) -> None:
-    match columns:
-        case [StringColumn(codes)]:
-            kernels.count_codes(docs, codes, counts)
-        case [StringColumn(outer), StringColumn(inner)]:
-            kernels.count_pairs(docs, outer, inner, sizes[1], counts)
-        case _:
-            kernels.count_keys(_keys(docs, columns, sizes), counts)
+    if len(combined) <= _MOST_IN_CACHES or len(docs) < _SHARED_FROM:
+        kernels.count_codes(docs, combined, counts)
+        return
+    # Beyond the caches two threads wait for memory half as long; and where most lines of memory
+    # are read anyway, two narrow columns are read sooner than a wide one.
+    count = partial(_count_codes, combined)
+    if len(docs) > len(combined) // _DENSE:
+        match columns:
+            case [StringColumn(outer), StringColumn(inner)]:
+                count = partial(_count_pairs, outer, inner, sizes[1])
+    half, others = len(docs) // 2, np.zeros_like(counts)
+    second = _helpers().submit(count, docs[half:], others)
+    count(docs[:half], counts)
+    second.result()
+    counts += others
+
+
+def _count_codes(codes: Codes, docs: Docs, counts: Counts) -> None:
+    kernels.count_codes(docs, codes, counts)
+
+
+def _count_pairs(outer: Codes, inner: Codes, base: int, docs: Docs, counts: Counts) -> None:
+    kernels.count_pairs(docs, outer, inner, base, counts)
+
+
+@cache
+def _helpers() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="count")
+
+
+def _small_enough(documents: int) -> int:
+    # The most cells that are counted in an array.
+    return max(_SMALL_TABLE, min(_LARGE_TABLE, _CELLS_PER_DOCUMENT * documents))
 
 
 def _keys(docs: Docs, columns: list[StringColumn | ListColumn], sizes: list[int]) -> Keys:
@@ -177,9 +210,8 @@ def _searched(counts: _LevelCounts, level: Level, letters: str) -> _LevelCounts:
     matching = np.array([letters in (label or "").casefold() for label in level.labels])
     matching[0] = False
     codes = slice(None) if counts.keys is None else counts.keys.astype(np.int64)
-    return _LevelCounts(
-        counts.cardinality, counts.counts * matching[codes].astype(np.uint32), counts.keys
-    )
+    kept = counts.counts * matching[codes].astype(np.uint32)
+    return _LevelCounts(counts.cardinality, sealed(kept), counts.keys)
 
 
 def _chosen(request: FacetRequest) -> _Chosen | None:
@@ -197,95 +229,156 @@ def _chosen(request: FacetRequest) -> _Chosen | None:
     return root
 
 
-def _fill(
-    level: Level, counts: _LevelCounts, parents: list[_Parent], top: int | None, *, innermost: bool
-) -> list[_Parent]:
-    # Gives the parents their children, and returns these unless they have none themselves.
-    numbers, summary = _top(level, counts, parents, top)
-    label_of, width, place = level.labels.__getitem__, counts.cardinality, 0
-    filled: list[_Parent] = []
-    for (parent, cell, chosen), shown, distinct, total, missing in zip(
-        parents, summary[::4], summary[1::4], summary[2::4], summary[3::4], strict=True
-    ):
-        end = place + 2 * shown
-        codes, sizes = numbers[place:end:2], numbers[place + 1 : end : 2]
-        place = end
-        rest = total - sum(sizes)
-        if missing:
-            codes.append(0)
-            sizes.append(missing)
-        nodes = list(map(_node, map(label_of, codes), sizes))
-        if chosen is not None or not innermost:
-            base = cell * width
-            below: list[_Parent] = [
-                (node, base + code, None) for node, code in zip(nodes, codes, strict=True)
-            ]
-            if chosen is not None:
-                below = _with_chosen(level, counts, cell, below, chosen)
-                nodes = [entry[0] for entry in below]
-                rest = total - sum(node.count for node in nodes if node.value is not None)
-            filled += below
-        fields = parent.__dict__
-        if parent.selection is Selection.ALL:
-            for node in nodes:
-                node.__dict__["selection"] = Selection.ALL
-        fields["children"], fields["distinct"], fields["remainder"] = tuple(nodes), distinct, rest
-    return filled
+@dataclass(slots=True)
+class _Shown:
+    """The values to show at one level, parent by parent, and what their parents say of them.
+
+    Labels, sizes, selections and cells belong to a value each; how many are shown, how many
+    different ones there are and the documents of those not shown, to a parent each.
+    """
+
+    labels: list[str | None]
+    sizes: list[int]
+    selections: Iterable[Selection]
+    cells: Cells
+    shown: list[int]
+    distinct: list[int]
+    remainders: list[int]
 
 
-def _node(value: str | None, count: int) -> FacetNode:
-    # A frozen dataclass sets each field through a call, five times as slow as its dictionary.
-    node = object.__new__(FacetNode)
-    fields = node.__dict__
-    fields["value"] = value
-    fields["count"] = count
-    return node
+def _root(levels: list[_Shown]) -> FacetNode:
+    # The node around all others, made from the innermost level outwards.
+    below: tuple[Iterable[Any], ...] = (repeat(()), repeat(0), repeat(0))
+    for found in reversed(levels):
+        nodes = list(map(_NODE, zip(found.labels, found.sizes, found.selections, *below)))  # noqa: B905  # some repeat for ever
+        below = (_grouped(nodes, found.shown), found.distinct, found.remainders)
+    children, distinct, remainder = (next(iter(each)) for each in below)
+    return FacetNode(None, 0, Selection.NONE, children, distinct, remainder)
 
 
-def _top(
-    level: Level, counts: _LevelCounts, parents: list[_Parent], top: int | None
-) -> tuple[list[int], list[int]]:
-    # Codes and counts of the values to show, parent by parent, and four numbers a parent.
-    starts, ends = counts.rows([cell for _, cell, _ in parents])
-    room = top if top is not None else len(level.labels)
-    codes = _NO_CODES
-    if counts.keys is not None:
-        codes = frozen(counts.keys % np.uint64(counts.cardinality), np.uint32)
-    tops = np.empty(2 * min(len(parents) * room, int((ends - starts).sum())), np.int64)
-    summaries = np.empty(4 * len(parents), np.int64)
-    kernels.top_of_rows(
-        codes,
-        sealed(counts.counts),
-        sealed(starts),
-        sealed(ends),
+def _grouped(nodes: list[FacetNode], sizes: list[int]) -> list[tuple[FacetNode, ...]]:
+    groups, place = [], 0
+    for size in sizes:
+        groups.append(tuple(nodes[place : place + size]))
+        place += size
+    return groups
+
+
+def _shown_levels(
+    levels: list[Level], counts: list[_LevelCounts], top: int | None, chosen: _Chosen | None
+) -> list[_Shown]:
+    found: list[_Shown] = []
+    cells, parents = _ROOT, [_Parent(chosen, Selection.NONE)]
+    for level, level_counts in zip(levels, counts, strict=True):
+        shown = _top(level, level_counts, cells, top)
+        if chosen is not None:
+            shown, parents = _with_chosen(level, level_counts, shown, cells.tolist(), parents)
+        found.append(shown)
+        cells = shown.cells
+    return found
+
+
+def _top(level: Level, counts: _LevelCounts, parents: Cells, top: int | None) -> _Shown:
+    width = counts.cardinality
+    room = width if top is None else min(top, width)
+    tops = np.empty((3, min(len(parents) * (room + 1), len(counts.counts))), np.int64)
+    summaries = np.empty((3, len(parents)), np.int64)
+    found = kernels.top_of_rows(
+        _NO_KEYS if counts.keys is None else counts.keys,
+        counts.counts,
+        parents,
+        width,
         level.ranks,
         level.by_rank,
         room,
         tops,
         summaries,
     )
-    return tops.tolist(), summaries.tolist()
+    codes, sizes = tops[:2, :found].tolist()
+    labels = list(map(level.labels.__getitem__, codes))
+    return _Shown(
+        labels, sizes, repeat(Selection.NONE), sealed(tops[2, :found]), *summaries.tolist()
+    )
+
+
+@dataclass(slots=True)
+class _Parent:
+    """What is selected below a value, and whether it is itself."""
+
+    chosen: _Chosen | None
+    selection: Selection
+
+
+# A label, how many documents, its cell, and what is selected of it.
+_Entry = tuple[str | None, int, int, _Parent]
 
 
 def _with_chosen(
-    level: Level, counts: _LevelCounts, parent: int, shown: list[_Parent], chosen: _Chosen
-) -> list[_Parent]:
+    level: Level, counts: _LevelCounts, found: _Shown, cells: list[int], parents: list[_Parent]
+) -> tuple[_Shown, list[_Parent]]:
+    # The same with the selected values marked and shown, whatever their counts.
+    entries: list[_Entry] = []
+    shown, remainders, place = [], [], 0
+    cells_of_values = found.cells.tolist()
+    for cell, parent, size, remainder in zip(
+        cells, parents, found.shown, found.remainders, strict=True
+    ):
+        end = place + size
+        unmarked = _Parent(
+            None, Selection.ALL if parent.selection is Selection.ALL else Selection.NONE
+        )
+        values: list[_Entry] = [
+            (label, number, value, unmarked)
+            for label, number, value in zip(
+                found.labels[place:end],
+                found.sizes[place:end],
+                cells_of_values[place:end],
+                strict=True,
+            )
+        ]
+        place, total = end, remainder + _sum_of_values(values)
+        if parent.chosen is not None:
+            values = _marked(level, counts, cell, values, parent)
+        entries += values
+        shown.append(len(values))
+        remainders.append(total - _sum_of_values(values))
+    marked = _Shown(
+        [label for label, _, _, _ in entries],
+        [number for _, number, _, _ in entries],
+        [each.selection for _, _, _, each in entries],
+        sealed(np.array([cell for _, _, cell, _ in entries], np.int64)),
+        shown,
+        found.distinct,
+        remainders,
+    )
+    return marked, [each for _, _, _, each in entries]
+
+
+def _marked(
+    level: Level, counts: _LevelCounts, cell: int, values: list[_Entry], parent: _Parent
+) -> list[_Entry]:
     # Selected values are shown even outside the top, and with no documents at all.
-    found = {entry[0].value: entry for entry in shown}
-    for label, below in chosen.below.items():
+    found = {entry[0]: entry for entry in values}
+    for label, below in parent.chosen.below.items() if parent.chosen else ():
         if label in found:
-            node, cell, _ = found[label]
+            _, number, place, _ = found[label]
         else:
             code = 0 if label is None else level.code_of.get(label, -1)
-            known = parent >= 0 and code >= 0
-            cell = parent * counts.cardinality + code if known else -1
-            node = _node(label, counts.count(cell) if known else 0)
-        node.__dict__["selection"] = below.selection()
-        found[label] = (node, cell, below)
-    return sorted(found.values(), key=lambda entry: _order(level, entry[0]))
+            known = cell >= 0 and code >= 0
+            place = cell * counts.cardinality + code if known else -1
+            number = counts.count(place) if known else 0
+        is_all = parent.selection is Selection.ALL
+        selection = Selection.ALL if is_all else below.selection()
+        found[label] = (label, number, place, _Parent(below, selection))
+    return sorted(found.values(), key=lambda entry: _order(level, entry))
 
 
-def _order(level: Level, node: FacetNode) -> tuple[bool, int, int, str]:
-    code = level.code_of.get(node.value, 0) if node.value is not None else 0
+def _sum_of_values(entries: list[_Entry]) -> int:
+    return sum(number for label, number, _, _ in entries if label is not None)
+
+
+def _order(level: Level, entry: _Entry) -> tuple[bool, int, int, str]:
+    label, number, _, _ = entry
+    code = level.code_of.get(label, 0) if label is not None else 0
     rank = int(level.ranks[code]) if code else len(level.labels)
-    return node.value is None, -node.count, rank, node.value or ""
+    return label is None, -number, rank, label or ""

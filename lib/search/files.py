@@ -13,8 +13,9 @@ import math
 import mmap
 import os
 import struct
+import threading
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -24,7 +25,6 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 Arrays = Mapping[str, Array]
-Layout = Mapping[str, tuple[npt.DTypeLike, int]]  # type and length of each array
 
 ALIGNMENT = 64
 _MAGIC = b"SLARRAY1"
@@ -39,21 +39,35 @@ class IndexDamaged(Exception):  # noqa: N818 - the name says what the index is
 
 
 class ArrayFile:
-    """A file of arrays being written. Arrays may be filled in turns, each from its beginning."""
+    """A file of arrays being written. Arrays may be filled in turns, each from its beginning.
 
-    def __init__(self, path: Path, layout: Layout) -> None:
+    Two threads may write different arrays.
+    """
+
+    def __init__(self, path: Path) -> None:
         self._path = path
-        self._types = {name: np.dtype(dtype) for name, (dtype, _length) in layout.items()}
-        self._lengths = {name: length for name, (_dtype, length) in layout.items()}
+        self._types: dict[str, np.dtype[Any]] = {}
+        self._lengths: dict[str, int] = {}
         self._offsets: dict[str, int] = {}
-        self._written = dict.fromkeys(layout, 0)  # bytes
-        self._checksums = dict.fromkeys(layout, 0)
+        self._written: dict[str, int] = {}  # bytes
+        self._checksums: dict[str, int] = {}
         self._end = 0
-        for name, length in self._lengths.items():
-            self._offsets[name] = self._end
-            size = length * self._types[name].itemsize
-            self._end += math.ceil(size / ALIGNMENT) * ALIGNMENT
+        self._reserving = threading.Lock()
         self._file = path.open("xb", buffering=0)
+
+    def write(self, name: str, array: Array) -> None:
+        """Write a whole array; raises `OSError` where the disk takes no more."""
+        self.reserve(name, array.dtype, len(array))
+        self.append(name, array)
+
+    def reserve(self, name: str, dtype: npt.DTypeLike, length: int) -> None:
+        """Make room for an array that will be appended in parts."""
+        kind = np.dtype(dtype)
+        with self._reserving:
+            self._types[name], self._lengths[name] = kind, length
+            self._written[name] = self._checksums[name] = 0
+            self._offsets[name] = self._end
+            self._end += math.ceil(length * kind.itemsize / ALIGNMENT) * ALIGNMENT
 
     def append(self, name: str, chunk: Array) -> None:
         """Write the next numbers of an array; raises `OSError` where the disk takes no more."""
@@ -101,23 +115,44 @@ class ArrayFile:
 
 def write_arrays(path: Path, arrays: Arrays) -> int:
     """Write arrays to a new file and return its size in bytes; raises `OSError`."""
-    layout = {name: (array.dtype, len(array)) for name, array in arrays.items()}
-    with ArrayFile(path, layout) as file:
+    with ArrayFile(path) as file:
         for name, array in arrays.items():
-            file.append(name, array)
+            file.write(name, array)
         return file.close()
 
 
-def open_arrays(path: Path, size: int) -> Arrays:
-    """Return the memory-mapped, read-only arrays of a file that must have `size` bytes.
+class MappedArrays(Mapping[str, Array]):
+    """The read-only arrays of a file, read from the disk where they are looked at."""
+
+    def __init__(self, mapped: mmap.mmap, arrays: Arrays) -> None:
+        self._mapped = mapped
+        self._arrays = arrays
+
+    def __getitem__(self, name: str) -> Array:
+        return self._arrays[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._arrays)
+
+    def __len__(self) -> int:
+        return len(self._arrays)
+
+    def release(self) -> None:
+        """Give back the memory of what was looked at; it is read again when it is needed."""
+        self._mapped.madvise(mmap.MADV_DONTNEED)
+
+
+def open_arrays(path: Path, size: int) -> MappedArrays:
+    """Return the memory-mapped arrays of a file that must have `size` bytes.
 
     Raises `FileNotFoundError`, and `IndexDamaged` where the file was cut or is another.
     """
     mapped = _mapped(path, size)
-    return {
+    arrays = {
         name: np.frombuffer(mapped, dtype, length, offset)
         for name, (dtype, offset, length, _checksum) in _contents(path, mapped).items()
     }
+    return MappedArrays(mapped, arrays)
 
 
 def verify_arrays(path: Path, size: int) -> None:
@@ -127,6 +162,16 @@ def verify_arrays(path: Path, size: int) -> None:
         array = np.frombuffer(mapped, dtype, length, offset)
         if zlib.crc32(array.data.cast("B") if length else b"") != checksum:
             raise IndexDamaged(path.name, f"has other contents in {name} than were written")
+
+
+def check_size(path: Path, size: int, *, may_grow: bool = False) -> None:
+    """Raise `IndexDamaged` where a file has another size; one that is gone stays mapped whole."""
+    try:
+        found = path.stat().st_size
+    except FileNotFoundError:
+        return
+    if found < size or (found > size and not may_grow):
+        raise IndexDamaged(path.name, _other_size(found, size))
 
 
 def sync(path: Path) -> None:
@@ -142,8 +187,12 @@ def _mapped(path: Path, size: int) -> mmap.mmap:
     with path.open("rb") as file:
         found = os.fstat(file.fileno()).st_size
         if found != size or found < _TRAILER.size:
-            raise IndexDamaged(path.name, f"has {found:,} bytes instead of {size:,}")
+            raise IndexDamaged(path.name, _other_size(found, size))
         return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+
+def _other_size(found: int, size: int) -> str:
+    return f"has {found:,} bytes instead of {size:,}"
 
 
 def _contents(path: Path, mapped: mmap.mmap) -> dict[str, tuple[str, int, int, int]]:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lib.search import kernels
-from lib.search.columns import Level, Snapshot, microseconds, sealed
+from lib.search.columns import Level, Snapshot, sealed
 from lib.search.model import (
     AllOf,
     And,
@@ -25,7 +25,8 @@ from lib.search.model import (
     QueryError,
     Range,
 )
-from lib.search.segment import ListColumn, StringColumn
+from lib.search.refusals import no_list
+from lib.search.segment import ListColumn, StringColumn, microseconds
 
 Docs = npt.NDArray[np.uint32]
 Mask = npt.NDArray[np.uint8]
@@ -56,7 +57,27 @@ def keep(docs: Docs, mask: Mask, room: Docs | None = None) -> Docs:
     return sealed(out[: kernels.keep_masked(docs, sealed(mask), out)])
 
 
-def mask_of(snapshot: Snapshot, number: int, docs: Docs, wanted: Filter) -> Mask:
+def narrowed(snapshot: Snapshot, number: int, docs: Docs, wanted: Filter, room: Docs) -> Docs:
+    """Return those of a segment's documents that satisfy the filter, in the room for them.
+
+    Raises `QueryError` for an attribute that is not in the index or values of another type.
+    """
+    match wanted:
+        case And(filters):
+            for part in filters:
+                docs = narrowed(snapshot, number, docs, part, room)
+            return docs
+        case AnyOf(name, values) if attribute_of(snapshot, name).type is AttributeType.STRING:
+            level = snapshot.level(name)
+            codes = [code for code in _codes(snapshot, name, values) if code is not None]
+            column = level.columns[number]
+            if isinstance(column, StringColumn):
+                found = kernels.keep_codes(docs, column.codes, _flags(level, codes), room)
+                return sealed(room[:found])
+    return keep(docs, _mask_of(snapshot, number, docs, wanted), room)
+
+
+def _mask_of(snapshot: Snapshot, number: int, docs: Docs, wanted: Filter) -> Mask:
     """Return 1 for each of a segment's documents that satisfies the filter, else 0.
 
     Raises `QueryError` for an attribute that is not in the index or values of another type.
@@ -64,10 +85,10 @@ def mask_of(snapshot: Snapshot, number: int, docs: Docs, wanted: Filter) -> Mask
     match wanted:
         case And(filters) | Or(filters):
             join, neutral = (np.bitwise_and, 1) if isinstance(wanted, And) else (np.bitwise_or, 0)
-            masks = (mask_of(snapshot, number, docs, part) for part in filters)
+            masks = (_mask_of(snapshot, number, docs, part) for part in filters)
             return reduce(join, masks, np.full(len(docs), neutral, np.uint8))
         case Not(part):
-            return mask_of(snapshot, number, docs, part) ^ np.uint8(1)
+            return _mask_of(snapshot, number, docs, part) ^ np.uint8(1)
         case Range():
             return _range(snapshot, number, docs, wanted)
         case AllOf():
@@ -80,12 +101,8 @@ def mask_of(snapshot: Snapshot, number: int, docs: Docs, wanted: Filter) -> Mask
 
 
 def _all_of(snapshot: Snapshot, number: int, docs: Docs, wanted: AllOf) -> Mask:
-    kind = attribute_of(snapshot, wanted.attribute).type
-    if kind is not AttributeType.STRING_LIST:
-        raise QueryError(
-            f"“All of” needs a list of strings, and “{wanted.attribute}” has one {_plain(kind)} "
-            "a document. Use “any of”."
-        )
+    if attribute_of(snapshot, wanted.attribute).type is not AttributeType.STRING_LIST:
+        raise no_list(wanted.attribute)
     codes = {code or 0 for code in _codes(snapshot, wanted.attribute, wanted.values)}
     if 0 in codes:  # a value that no document has
         return np.zeros(len(docs), np.uint8)
@@ -136,15 +153,20 @@ def _missing(column: StringColumn | ListColumn, docs: Docs) -> Mask:
 
 
 def _hold(level: Level, number: int, docs: Docs, codes: Iterable[int], *, least: int) -> Mask:
-    wanted = np.zeros(len(level.labels), np.uint8)
-    wanted[list(codes)] = 1
-    mask = np.empty(len(docs), np.uint8)
+    wanted, mask = _flags(level, codes), np.empty(len(docs), np.uint8)
     match level.columns[number]:
         case StringColumn(column):
-            kernels.mask_codes(docs, column, sealed(wanted), mask)
+            kernels.mask_codes(docs, column, wanted, mask)
         case ListColumn(offsets, column):
-            kernels.mask_lists(docs, offsets, column, sealed(wanted), least, mask)
+            kernels.mask_lists(docs, offsets, column, wanted, least, mask)
     return mask
+
+
+def _flags(level: Level, codes: Iterable[int]) -> Mask:
+    flags = np.zeros(len(level.labels), np.uint8)
+    for code in codes:
+        flags[code] = 1
+    return sealed(flags)
 
 
 def _codes(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,6 +14,8 @@ FIRST_TOP = 10
 MAX_TOP = 1_000
 MAX_FACETS = 8
 MAX_SELECTED = 500
+
+_TOP = re.compile(r"[1-9]\d{0,3}", re.ASCII)
 
 Attributes = tuple[str, ...]
 PathsOf = Callable[[Attributes], Iterable[Path]]  # every combination of values in the index
@@ -138,7 +141,7 @@ def _read_levels(text: str, known: Collection[str]) -> Facet:
         raise SelectionError(f"The index has no attribute “{unknown[0][:80]}”.")
     if len(attributes) > MAX_FACET_DEPTH or len(set(attributes)) < len(attributes):
         raise SelectionError(f"A hierarchy has up to {MAX_FACET_DEPTH} different levels.")
-    if top and not (top.isascii() and top.isdigit() and 1 <= int(top[:9]) <= MAX_TOP):
+    if top and not (_TOP.fullmatch(top) and int(top) <= MAX_TOP):
         raise SelectionError(f"A hierarchy shows between 1 and {MAX_TOP:,} values at each level.")
     return Facet(attributes, top=int(top) if top else FIRST_TOP)
 
@@ -156,8 +159,11 @@ def _read_selected(text: str) -> list[tuple[Path, ...]]:
 
 def _read_path(path: object) -> Path:
     values = _listed(path)
-    if not all(value is None or isinstance(value, str) for value in values):
-        raise TypeError
+    for value in values:
+        if value is not None:
+            if not isinstance(value, str):
+                raise TypeError
+            value.encode()  # half a surrogate pair is no text, and raises `ValueError`
     return tuple(values)
 
 

@@ -12,6 +12,7 @@ from lib.search import kernels
 from lib.search.columns import Snapshot, frozen
 from lib.search.filters import Docs, attribute_of
 from lib.search.model import (
+    UNITS,
     AttributeType,
     Bucket,
     HistogramRequest,
@@ -22,7 +23,6 @@ from lib.search.model import (
 MAX_BUCKETS = 10_000
 
 _DAY = 86_400_000_000
-_UNITS = ("year", "quarter", "month", "week", "day")
 _QUARTER = 3
 _EPOCH_MONDAY = -3  # 29 December 1969
 _LAST_MOMENT = datetime.max.replace(tzinfo=UTC)
@@ -37,9 +37,9 @@ def count_histogram(
     than 10,000 buckets.
     """
     kind = attribute_of(snapshot, request.attribute).type
-    if kind is AttributeType.DATE and request.unit not in _UNITS:
+    if kind is AttributeType.DATE and request.unit not in UNITS:
         raise QueryError(
-            f"A histogram of the date “{request.attribute}” needs a unit: {', '.join(_UNITS)}."
+            f"A histogram of the date “{request.attribute}” needs a unit: {', '.join(UNITS)}."
         )
     if kind is AttributeType.LONG and request.step < 1:
         raise QueryError(f"A histogram of the number “{request.attribute}” needs a step above 0.")

@@ -21,12 +21,12 @@ from typing import Any
 
 from lib.search.builder import segment_of
 from lib.search.compiled import U8
-from lib.search.files import IndexDamaged, open_arrays, verify_arrays
+from lib.search.files import IndexDamaged, check_size, open_arrays, verify_arrays
 from lib.search.model import Access, Attribute, AttributeType, Principals
 from lib.search.segment import Dictionary, Segment
 
 MANIFEST = "manifest.json"
-FORMAT = 1
+FORMAT = 2  # an index of another one is built again
 Stamp = tuple[int, int, int]  # inode, time of change and size of a file
 
 
@@ -144,12 +144,22 @@ class Index:
     def refresh(self) -> Index:
         """Return the index of the newest commit: this one if there is no newer one.
 
-        Segments that belong to both are the same objects. Raises `IndexDamaged`.
+        Segments that belong to both are the same objects. Raises `IndexDamaged`, also where a
+        file of this commit was cut: to read on in its map would end the process.
         """
         if _stamp(self.folder) == self.stamp:
+            self._check_sizes()
             return self
         known = dict(zip(self.manifest.segments, self.segments, strict=True))
         return _open(self.folder, known)
+
+    def _check_sizes(self) -> None:
+        for entry in self.manifest.segments:
+            for file in (entry.arrays, entry.live):
+                if file:
+                    check_size(self.folder / file.name, file.size)
+        for lines in self.manifest.lines():
+            check_size(self.folder / lines.name, lines.size, may_grow=True)
 
     def verify(self) -> None:
         """Read every file and raise `IndexDamaged` where one is not as it was written."""

@@ -5,18 +5,28 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from lib.aws import AwsError, open_aws
 from lib.jobs import JobError, Report, job
+from lib.search.collections import (
+    CollectionError,
+    find_collection,
+    index_folder,
+    indexed_source,
+    remove_files,
+)
 from lib.search.files import IndexDamaged
 from lib.search.index import open_index
 from lib.search.model import Document
 from lib.search.sources import Change, Changed, Removed, Skipped, Source, SourceError, open_source
-from lib.search.writer import IndexBusy, IndexWriteError, Writer, open_writer
+from lib.search.writer import IndexBusy, IndexWriteError, Writer, fault, open_writer
 from lib.settings import settings
+from lib.store import open_store
 
 FIRST_STEP = 1_000  # documents, so that something is found at once
 LAST_STEP = 16_000  # each step is twice the one before, up to this
@@ -26,22 +36,45 @@ MEMORY = "known.json"
 
 
 @job(max_attempts=3)
-def index_corpus(report: Report, folder: str, source: dict[str, str]) -> dict[str, Any]:
-    """Bring the index in a folder up to date with a source (see `open_source`) and return counts.
+def index_collection(report: Report, collection: str) -> dict[str, Any]:
+    """Bring the index of the collection with an id up to date and return counts.
 
     The index is searchable meanwhile and grows in steps; a job that was stopped goes on where its
-    last step ended. A folder holds the documents of one source.
+    last step ended.
+    """
+    now = settings()
+    with closing(open_store(now.store_url)) as store:
+        try:
+            found = find_collection(store, collection)
+            if found is None:
+                raise JobError("This collection was removed, so there is nothing to index.")
+            source = indexed_source(found, now)
+            return index_source(report, index_folder(now, collection), source, found.name)
+        except CollectionError as error:
+            raise JobError(str(error)) from error
+        finally:
+            if find_collection(store, collection) is None:  # before this attempt or meanwhile
+                remove_files(now, collection)
+
+
+def index_source(
+    report: Report, folder: Path, source: Mapping[str, str], name: str
+) -> dict[str, Any]:
+    """Bring the index in a folder up to date with a source (see `open_source`) and return counts.
+
+    A folder holds the documents of one source. Raises `JobError` with a sentence, which calls the
+    collection by its name where its index is at fault.
     """
     started = time.monotonic()
     try:
         origin = open_source(source, open_aws(settings()))
-        counts = update_index(report, Path(folder), origin)
-    except (SourceError, AwsError, IndexBusy, IndexWriteError) as error:
+        counts = update_index(report, folder, origin)
+    except (SourceError, AwsError) as error:
         raise JobError(str(error)) from error
+    except (IndexBusy, IndexWriteError) as error:
+        raise JobError(f"{name} was not indexed. {error}") from error
     except OSError as error:
-        raise JobError(
-            f"The index cannot be written: {error.strerror}. Make room there."
-        ) from error
+        raise JobError(f"{name} was not indexed. {fault(error)}") from error
     return counts.as_result() | {"seconds": round(time.monotonic() - started, 1)}
 
 

@@ -24,6 +24,7 @@ from lib.search.model import (
     Attribute,
     AttributeType,
     Correction,
+    Document,
     FacetNode,
     FacetRequest,
     FacetResult,
@@ -41,6 +42,7 @@ from lib.search.model import (
     Value,
     Words,
 )
+from lib.search.refusals import no_list, no_order
 from lib.search.selections import path_filter, selected_below, selected_filter, selection_of
 
 MAX_RESULTS = 100  # of one query, over all of its pages
@@ -69,6 +71,9 @@ class Limits:
     facet_levels: int = 2
     facet_values: int = 10
     sort_attributes: int = 3
+
+
+_DEFAULT_LIMITS = Limits()
 
 
 @dataclass(frozen=True)
@@ -105,11 +110,13 @@ class KendraSearch:
     """
 
     name = "Amazon Kendra"
+    max_results = MAX_RESULTS
+    keeps_texts = False
 
-    def __init__(self, aws: Aws, index_id: str, limits: Limits | None = None) -> None:
+    def __init__(self, aws: Aws, index_id: str, limits: Limits = _DEFAULT_LIMITS) -> None:
         self._aws = aws
         self._index_id = index_id
-        self._limits = limits or Limits()
+        self._limits = limits
 
     def query(self, request: SearchRequest) -> SearchResponse:
         """Return what was found; raise `QueryError` with a sentence where it cannot be asked.
@@ -118,7 +125,7 @@ class KendraSearch:
         by year, unless Support raised that; `exact` says that there are no others.
         """
         started = time.perf_counter()
-        plan = self._plan(request)
+        plan = self._planner.plan(request)
         answers = self._ask_all(plan.wires)
         facets, notes = self._facets(request, plan, answers)
         warnings = [warning["Message"] for warning in answers[0].get("Warnings", ())]
@@ -127,7 +134,7 @@ class KendraSearch:
             hits=tuple(_hit(item) for item in _items_of_page(request, answers[0])),
             facets=facets,
             correction=self._correction(plan.wires[0], answers[0]),
-            notes=(*plan.notes, *notes, *warnings),
+            notes=tuple(dict.fromkeys([*plan.notes, *notes, *warnings])),
             milliseconds=(time.perf_counter() - started) * 1000,
         )
 
@@ -138,7 +145,7 @@ class KendraSearch:
         """
         return tuple(
             Attribute(name, known.type, 0)
-            for name, known in self._fields.items()
+            for name, known in self._planner.fields.items()
             if known.facetable
         )
 
@@ -159,162 +166,17 @@ class KendraSearch:
             )
         return tuple(each["Value"]["Text"]["Text"] for each in answer.get("Suggestions", ()))
 
-    def request_code(self, request: SearchRequest) -> str:
-        """Return Python source that asks Kendra what `query` asks it, through boto3.
-
-        Left out are the follow-up queries that depend on the answers: the total of a corrected
-        spelling, and counts of selected values that Kendra did not list.
-        """
-        plan = self._plan(request)
-        region = self._aws.region
-        lines = ["import boto3", "", f'kendra = boto3.client("kendra", region_name={region!r})']
-        for number, wire in enumerate(plan.wires):
-            if number == 0:
-                lines += ["", _call("response", wire)]
-            else:
-                facet = request.facets[plan.of_facets.index(number)]
-                lines += ["", f"# Counts of {' > '.join(facet.attributes)} without its selection"]
-                lines.append(_call(f"counts_{number}", wire))
-        code = "\n".join(lines) + "\n"
-        return f"import datetime\n\n{code}" if "datetime." in code else code
-
-    # ------------------------------------------------------------------------------- the request
-
-    def _plan(self, request: SearchRequest) -> _Plan:
-        for name in {name for facet in request.facets for name in facet.attributes}:
-            self._check_facet(name)
-        common, notes = self._common_wire(request)
-        own = _counted_alone(request.facets)
-        shared = [facet for number, facet in enumerate(request.facets) if number not in own]
-        wires = [self._main_wire(request, common, shared)]
-        wires += [self._counting_wire(request, common, number) for number in own]
-        return _Plan(
-            wires=tuple(_checked(self._browsable(wire)) for wire in wires),
-            of_facets=tuple(
-                own.index(number) + 1 if number in own else 0
-                for number in range(len(request.facets))
-            ),
-            notes=(*_unsupported(request), *self._cut_facets(request), *notes),
-        )
-
-    def _main_wire(
-        self, request: SearchRequest, common: _Wire, shared: Sequence[FacetRequest]
-    ) -> _Wire:
-        wire = {**common, **self._filter_wire([request.filter, *self._selections(request)])}
-        wire |= _page_wire(request)
-        if shared:
-            wire["Facets"] = [self._facet_wire(facet) for facet in shared]
-        if "QueryText" in common and request.suggest_spelling:
-            wire["SpellCorrectionConfiguration"] = {"IncludeQuerySpellCheckSuggestions": True}
-        return wire
-
-    def _counting_wire(self, request: SearchRequest, common: _Wire, number: int) -> _Wire:
-        others = self._selections(request, without=number)
-        facets = [self._facet_wire(request.facets[number])]
-        chosen = self._filter_wire([request.filter, *others])
-        return {**common, **chosen, "Facets": facets, "PageSize": 1}
-
-    def _selections(self, request: SearchRequest, without: int | None = None) -> list[Filter]:
-        return [
-            selected_filter(facet, self._types)
-            for number, facet in enumerate(request.facets)
-            if facet.selected and number != without
-        ]
-
-    def _common_wire(self, request: SearchRequest) -> tuple[_Wire, list[str]]:
-        wire: _Wire = {"IndexId": self._index_id}
-        notes: list[str] = []
-        text = _query_text(request.query)
-        if text:
-            wire["QueryText"] = text
-        wire["QueryResultTypeFilter"] = "DOCUMENT"  # answers would be counted beside documents
-        wire["UserContext"] = _user_context(request.user)
-        order = self._order_wire(request)
-        if not order and not text:
-            order = [BROWSING_ORDER]
-            notes.append("Without a query Amazon Kendra needs an order: newest documents first.")
-        if order:
-            wire["SortingConfigurations"] = order
-        if request.sort:
-            names = _listed([each["DocumentAttributeKey"] for each in order])
-            notes.append(f"Sorted by {names}, Amazon Kendra may leave out documents without it.")
-        return wire, notes
-
-    def _order_wire(self, request: SearchRequest) -> list[_Wire]:
-        for sort in request.sort:
-            if sort.attribute in BUILT_IN_ORDERS:
-                continue
-            known = self._field(sort.attribute)
-            if known.type is AttributeType.STRING_LIST:
-                raise QueryError(
-                    f"“{sort.attribute}” holds several values a document, so it gives no order. "
-                    "Sort by another attribute."
-                )
-            if not known.sortable:
-                raise QueryError(
-                    f"The Kendra index does not sort by “{sort.attribute}”. Make it sortable "
-                    "under Facet definition on the Amazon Kendra console, or sort by another one."
-                )
-        return [
-            {
-                "DocumentAttributeKey": sort.attribute,
-                "SortOrder": "DESC" if sort.descending else "ASC",
-            }
-            for sort in request.sort[: self._limits.sort_attributes]
-        ]
-
-    def _facet_wire(self, facet: FacetRequest) -> _Wire:
-        wire: _Wire = {}
-        for name in reversed(self._levels(facet)):
-            within = {"Facets": [wire]} if wire else {}
-            wire = {
-                "DocumentAttributeKey": name,
-                **within,
-                "MaxResults": self._limits.facet_values,
-            }
-        return wire
-
-    def _filter_wire(self, filters: Iterable[Filter | None]) -> _Wire:
-        present = tuple(each for each in filters if each is not None)
-        tree = _fitted(_literals(And(present), self._types))
-        if isinstance(tree, And) and not tree.filters:
-            return {}
-        return {"AttributeFilter": _wire_of(tree, self._types)}
-
-    def _browsable(self, wire: _Wire) -> _Wire:
-        if wire.keys() & {"QueryText", "AttributeFilter", "Facets"}:
-            return wire
-        facetable = [name for name, known in self._fields.items() if known.facetable]
-        if not facetable:
-            raise QueryError(
-                "Amazon Kendra does not list all documents. Enter a query, choose a filter, or "
-                "make an attribute facetable on the Amazon Kendra console."
-            )
-        return {**wire, "Facets": [{"DocumentAttributeKey": facetable[0], "MaxResults": 1}]}
-
-    def _levels(self, facet: FacetRequest) -> tuple[str, ...]:
-        return facet.attributes[: self._limits.facet_levels]
-
-    def _cut_facets(self, request: SearchRequest) -> Iterator[str]:
-        levels, sorts = self._limits.facet_levels, self._limits.sort_attributes
-        for facet in request.facets:
-            if facet.attributes[levels:]:
-                yield (
-                    f"Amazon Kendra nests facets {levels} levels deep: "
-                    f"{_listed(facet.attributes[levels:])} within "
-                    f"{' > '.join(facet.attributes[:levels])} was left out."
-                )
-        if request.sort[sorts:]:
-            names = _listed([sort.attribute for sort in request.sort[sorts:]])
-            yield f"Amazon Kendra sorts by up to {sorts} attributes: {names} was left out."
+    def document(self, identifier: str, user: Principals | None = None) -> Document | None:  # noqa: ARG002 - the protocol's
+        """Return None: Kendra gives excerpts and no whole documents."""
+        return None
 
     # --------------------------------------------------------------------------------- the index
 
     @cached_property
-    def _fields(self) -> Mapping[str, _Field]:
+    def _planner(self) -> _Planner:
         with aws_errors("kendra", "DescribeIndex"):
             index = self._aws.client("kendra").describe_index(Id=self._index_id)
-        return {
+        fields = {
             each["Name"]: _Field(
                 AttributeType(each["Type"]),
                 each.get("Search", {}).get("Facetable", False),
@@ -322,20 +184,7 @@ class KendraSearch:
             )
             for each in index.get("DocumentMetadataConfigurations", ())
         }
-
-    @property
-    def _types(self) -> Mapping[str, AttributeType]:
-        return {name: known.type for name, known in self._fields.items()}
-
-    def _field(self, name: str) -> _Field:
-        return self._fields[_known(name, self._types)]
-
-    def _check_facet(self, name: str) -> None:
-        if not self._field(name).facetable:
-            raise QueryError(
-                f"The Kendra index does not count “{name}”. Make it facetable under Facet "
-                "definition on the Amazon Kendra console, or choose another facet."
-            )
+        return _Planner(self._index_id, fields, self._limits)
 
     # -------------------------------------------------------------------------------- the answer
 
@@ -369,9 +218,9 @@ class KendraSearch:
         notes: list[str] = []
         for number, facet in enumerate(request.facets):
             wire, answer = plan.wires[plan.of_facets[number]], answers[plan.of_facets[number]]
-            names = self._levels(facet)
+            names = self._planner.levels(facet)
             level = _read_level(answer.get("FacetResults", ()), names, self._limits.facet_values)
-            others = self._selections(request, without=number)
+            others = self._planner.selections(request, without=number)
             self._add_unlisted(wire, [request.filter, *others], facet, level)
             nodes, distinct, remainder = _nodes(level, (), facet)
             exact = _all_complete(level)
@@ -383,7 +232,7 @@ class KendraSearch:
         self, wire: _Wire, filters: list[Filter | None], facet: FacetRequest, level: _Level
     ) -> None:
         # Selected values beyond the ones that Kendra lists are counted by a query of their own.
-        names = self._levels(facet)
+        names = self._planner.levels(facet)
         prefixes = [path[:size] for path in facet.selected for size in range(1, len(names) + 1)]
         paths = [
             path
@@ -395,7 +244,9 @@ class KendraSearch:
             [
                 {
                     **{name: value for name, value in wire.items() if name != "Facets"},
-                    **self._filter_wire([*filters, path_filter(names, path, self._types)]),
+                    **self._planner.filter_wire(
+                        [*filters, path_filter(names, path, self._planner.types)]
+                    ),
                     "PageSize": 1,
                 }
                 for path in paths
@@ -412,10 +263,10 @@ class KendraSearch:
             search = " and searched" if facet.value_search else ""
             yield (
                 f"Amazon Kendra lists up to {most:,} values at each level: of "
-                f"{' > '.join(self._levels(facet))} only these were counted{search}."
+                f"{' > '.join(self._planner.levels(facet))} only these were counted{search}."
             )
         missing = total - sum(level.counts.values())
-        is_list = self._types[facet.attributes[0]] is AttributeType.STRING_LIST
+        is_list = self._planner.types[facet.attributes[0]] is AttributeType.STRING_LIST
         if level.complete and not is_list and missing > 0:
             yield (
                 f"Amazon Kendra does not count missing values: {missing:,} of {total:,} documents "
@@ -423,7 +274,178 @@ class KendraSearch:
             )
 
 
+def request_code(
+    request: SearchRequest, attributes: Iterable[Attribute], index_id: str, region: str
+) -> str:
+    """Return Python source that asks a Kendra index with these attributes a request, by boto3.
+
+    All attributes count as facetable and sortable. Left out are the follow-up queries that depend
+    on the answers: the total of a corrected spelling, and counts of selected values that Kendra
+    did not list. Raises `QueryError` where Kendra cannot be asked.
+    """
+    fields = {one.name: _Field(one.type, facetable=True, sortable=True) for one in attributes}
+    plan = _Planner(index_id, fields, _DEFAULT_LIMITS).plan(request)
+    lines = ["import boto3", "", f'kendra = boto3.client("kendra", region_name={region!r})']
+    for number, wire in enumerate(plan.wires):
+        if number == 0:
+            lines += ["", _call("response", wire)]
+        else:
+            facet = request.facets[plan.of_facets.index(number)]
+            lines += ["", f"# Counts of {' > '.join(facet.attributes)} without its selection"]
+            lines.append(_call(f"counts_{number}", wire))
+    code = "\n".join(lines) + "\n"
+    return f"import datetime\n\n{code}" if "datetime." in code else code
+
+
 # ---------------------------------------------------------------------------------- the request
+
+
+@dataclass(frozen=True)
+class _Planner:
+    """Makes the queries of a request to an index whose attributes are known, without asking it."""
+
+    index_id: str
+    fields: Mapping[str, _Field]
+    limits: Limits
+
+    def plan(self, request: SearchRequest) -> _Plan:
+        for name in {name for facet in request.facets for name in facet.attributes}:
+            self._check_facet(name)
+        common, notes = self._common_wire(request)
+        own = _counted_alone(request.facets)
+        shared = [facet for number, facet in enumerate(request.facets) if number not in own]
+        wires = [self._main_wire(request, common, shared)]
+        wires += [self._counting_wire(request, common, number) for number in own]
+        return _Plan(
+            wires=tuple(_checked(self._browsable(wire)) for wire in wires),
+            of_facets=tuple(
+                own.index(number) + 1 if number in own else 0
+                for number in range(len(request.facets))
+            ),
+            notes=(*_unsupported(request), *self._cut_facets(request), *notes),
+        )
+
+    def _main_wire(
+        self, request: SearchRequest, common: _Wire, shared: Sequence[FacetRequest]
+    ) -> _Wire:
+        wire = {**common, **self.filter_wire([request.filter, *self.selections(request)])}
+        wire |= _page_wire(request)
+        if shared:
+            wire["Facets"] = [self._facet_wire(facet) for facet in shared]
+        if "QueryText" in common and request.suggest_spelling:
+            wire["SpellCorrectionConfiguration"] = {"IncludeQuerySpellCheckSuggestions": True}
+        return wire
+
+    def _counting_wire(self, request: SearchRequest, common: _Wire, number: int) -> _Wire:
+        others = self.selections(request, without=number)
+        facets = [self._facet_wire(request.facets[number])]
+        chosen = self.filter_wire([request.filter, *others])
+        return {**common, **chosen, "Facets": facets, "PageSize": 1}
+
+    def selections(self, request: SearchRequest, without: int | None = None) -> list[Filter]:
+        return [
+            selected_filter(facet, self.types)
+            for number, facet in enumerate(request.facets)
+            if facet.selected and number != without
+        ]
+
+    def _common_wire(self, request: SearchRequest) -> tuple[_Wire, list[str]]:
+        wire: _Wire = {"IndexId": self.index_id}
+        notes: list[str] = []
+        text = _query_text(request.query)
+        if text:
+            wire["QueryText"] = text
+        wire["QueryResultTypeFilter"] = "DOCUMENT"  # answers would be counted beside documents
+        wire["UserContext"] = _user_context(request.user)
+        order = self._order_wire(request)
+        if not order and not text:
+            order = [BROWSING_ORDER]
+            notes.append("Without a query Amazon Kendra needs an order: newest documents first.")
+        if order:
+            wire["SortingConfigurations"] = order
+        if request.sort:
+            names = _listed([each["DocumentAttributeKey"] for each in order])
+            notes.append(f"Sorted by {names}, Amazon Kendra may leave out documents without it.")
+        return wire, notes
+
+    def _order_wire(self, request: SearchRequest) -> list[_Wire]:
+        for sort in request.sort:
+            if sort.attribute in BUILT_IN_ORDERS:
+                continue
+            known = self._field(sort.attribute)
+            if known.type is AttributeType.STRING_LIST:
+                raise no_order(sort.attribute)
+            if not known.sortable:
+                raise QueryError(
+                    f"The Kendra index does not sort by “{sort.attribute}”. Make it sortable "
+                    "under Facet definition on the Amazon Kendra console, or sort by another one."
+                )
+        return [
+            {
+                "DocumentAttributeKey": sort.attribute,
+                "SortOrder": "DESC" if sort.descending else "ASC",
+            }
+            for sort in request.sort[: self.limits.sort_attributes]
+        ]
+
+    def _facet_wire(self, facet: FacetRequest) -> _Wire:
+        wire: _Wire = {}
+        for name in reversed(self.levels(facet)):
+            within = {"Facets": [wire]} if wire else {}
+            wire = {
+                "DocumentAttributeKey": name,
+                **within,
+                "MaxResults": self.limits.facet_values,
+            }
+        return wire
+
+    def filter_wire(self, filters: Iterable[Filter | None]) -> _Wire:
+        present = tuple(each for each in filters if each is not None)
+        tree = _fitted(_literals(And(present), self.types))
+        if isinstance(tree, And) and not tree.filters:
+            return {}
+        return {"AttributeFilter": _wire_of(tree, self.types)}
+
+    def _browsable(self, wire: _Wire) -> _Wire:
+        if wire.keys() & {"QueryText", "AttributeFilter", "Facets"}:
+            return wire
+        facetable = [name for name, known in self.fields.items() if known.facetable]
+        if not facetable:
+            raise QueryError(
+                "Amazon Kendra does not list all documents. Enter a query, choose a filter, or "
+                "make an attribute facetable on the Amazon Kendra console."
+            )
+        return {**wire, "Facets": [{"DocumentAttributeKey": facetable[0], "MaxResults": 1}]}
+
+    def levels(self, facet: FacetRequest) -> tuple[str, ...]:
+        return facet.attributes[: self.limits.facet_levels]
+
+    def _cut_facets(self, request: SearchRequest) -> Iterator[str]:
+        levels, sorts = self.limits.facet_levels, self.limits.sort_attributes
+        for facet in request.facets:
+            if facet.attributes[levels:]:
+                yield (
+                    f"Amazon Kendra nests facets {levels} levels deep: "
+                    f"{_listed(facet.attributes[levels:])} within "
+                    f"{' > '.join(facet.attributes[:levels])} was left out."
+                )
+        if request.sort[sorts:]:
+            names = _listed([sort.attribute for sort in request.sort[sorts:]])
+            yield f"Amazon Kendra sorts by up to {sorts} attributes: {names} was left out."
+
+    @property
+    def types(self) -> Mapping[str, AttributeType]:
+        return {name: known.type for name, known in self.fields.items()}
+
+    def _field(self, name: str) -> _Field:
+        return self.fields[_known(name, self.types)]
+
+    def _check_facet(self, name: str) -> None:
+        if not self._field(name).facetable:
+            raise QueryError(
+                f"The Kendra index does not count “{name}”. Make it facetable under Facet "
+                "definition on the Amazon Kendra console, or choose another facet."
+            )
 
 
 def _counted_alone(facets: Sequence[FacetRequest]) -> list[int]:
@@ -452,6 +474,8 @@ def _unsupported(request: SearchRequest) -> Iterator[str]:
         yield "Amazon Kendra has no fuzzy words: the ~ was left out."
     if len(re.findall(r"\w+", request.query)) > MAX_WORDS:
         yield f"Amazon Kendra reads the first {MAX_WORDS} words of a query; the rest is ignored."
+    if request.rerank:
+        yield "Amazon Kendra ranks results in its own way: they were not re-ranked by meaning."
     for histogram in request.histograms:
         yield f"Amazon Kendra counts no histograms: that of “{histogram.attribute}” was left out."
     end = request.page * request.page_size
@@ -531,10 +555,7 @@ def _literals(tree: Filter, types: Mapping[str, AttributeType], *, negated: bool
         case Range():
             return _combined(tuple(_bounds(tree)), And, negated=negated)
         case AllOf(name) if types[_known(name, types)] is not AttributeType.STRING_LIST:
-            raise QueryError(
-                f"“All of” needs a list of strings, and “{name}” has one value a document. "
-                "Use “any of”."
-            )
+            raise no_list(name)
         case AnyOf() | AllOf():
             return _combined((tree,), And, negated=negated)
 

@@ -42,13 +42,15 @@ F64 = npt.NDArray[np.float64]
 RU16 = types.Array(types.uint16, 1, "C", readonly=True)
 RF64 = types.Array(types.float64, 1, "C", readonly=True)
 WF64 = types.float64[::1]
+WI64_2 = types.int64[:, ::1]
+BYTES = types.Bytes(types.uint8, 1, "C", readonly=True)
 REAL = types.float64
 
 _CODES = (RU8, RU16, RU32)
 EXTRACT_SLACK = 4
 
 _COUNT_LANES = 4
-_SMALL_TABLE = 1 << 14
+_SMALL_TABLE = 1 << 12
 _EMPTY = np.uint64(0xFFFFFFFFFFFFFFFF)
 _HASH = np.uint64(0x9E3779B97F4A7C15)
 _ONE_EDIT_LETTERS = 2
@@ -89,8 +91,8 @@ _signed = cast("Callable[[Any], int]", np.int64)
 # ---------------------------------------------------------------------------- vocabulary
 
 
-@kernel(INT(RU64, RU8, INT, RU8))
-def _compare(offsets: U64, texts: U8, index: int, word: U8) -> int:
+@kernel(INT(RU64, RU8, INT, BYTES))
+def _compare(offsets: U64, texts: U8, index: int, word: bytes) -> int:
     start, end = _signed(offsets[index]), _signed(offsets[index + 1])
     shared = min(end - start, len(word))
     for i in range(shared):
@@ -99,8 +101,8 @@ def _compare(offsets: U64, texts: U8, index: int, word: U8) -> int:
     return (end - start) - len(word)
 
 
-@kernel(INT(RU64, RU8, RU8))
-def lower_bound(offsets: U64, texts: U8, word: U8) -> int:
+@kernel(INT(RU64, RU8, BYTES))
+def lower_bound(offsets: U64, texts: U8, word: bytes) -> int:
     """Return the number of the first text, in byte order, that is not below the word."""
     low, high = 0, len(offsets) - 1
     while low < high:
@@ -112,29 +114,12 @@ def lower_bound(offsets: U64, texts: U8, word: U8) -> int:
     return low
 
 
-@kernel(INT(RU64, RU8, RU8))
-def find_sorted(offsets: U64, texts: U8, word: U8) -> int:
+@kernel(INT(RU64, RU8, BYTES))
+def find_sorted(offsets: U64, texts: U8, word: bytes) -> int:
     """Return the number of the word in sorted texts, or -1."""
     found = lower_bound(offsets, texts, word)
     if found < len(offsets) - 1 and _compare(offsets, texts, found, word) == 0:
         return found
-    return -1
-
-
-@kernel(INT(RU64, RU8, RU8, RU8))
-def find_live(offsets: U64, texts: U8, live: U8, word: U8) -> int:
-    """Return the number of the live document whose text is the word, or -1."""
-    for doc in range(len(offsets) - 1):
-        start = _signed(offsets[doc])
-        if _signed(offsets[doc + 1]) - start != len(word) or live[doc] == 0:
-            continue
-        same = True
-        for i in range(len(word)):
-            if texts[start + i] != word[i]:
-                same = False
-                break
-        if same:
-            return doc
     return -1
 
 
@@ -220,6 +205,15 @@ def append_new(bits: U64, docs: U32, out: U32, found: int) -> int:
         out[found] = doc
         found += _signed(held & bit == 0)
         bits[word] = held | bit
+    return found
+
+
+@kernel(INT(WU64, RU32, WU32, INT))
+def append_others(bits: U64, docs: U32, out: U32, found: int) -> int:
+    """Append the documents whose bits are not set and return how many there are."""
+    for doc in docs:
+        out[found] = doc
+        found += _signed(bits[doc >> 6] >> np.uint64(doc & 63) & np.uint64(1) == 0)
     return found
 
 
@@ -322,8 +316,14 @@ def keep_masked(docs: U32, mask: U8, out: U32) -> int:
     return found
 
 
-@kernel(INT(RU32, INT, INT, INT))
-def _has_position(positions: U32, start: int, end: int, wanted: int) -> int:
+@kernel(INT(INT, RU32, RU32, INT, INT))
+def _stands_at(frequencies_at: int, places: U32, positions: U32, posting: int, wanted: int) -> int:
+    # Whether the word of the posting stands at the position in its document.
+    start = _signed(places[posting])
+    if _frequency(frequencies_at, posting) == 1:
+        return 1 if start == wanted else 0
+    end = start + 1 + _signed(positions[start])
+    start += 1
     while start < end:
         middle = (start + end) >> 1
         if positions[middle] < wanted:
@@ -335,47 +335,48 @@ def _has_position(positions: U32, start: int, end: int, wanted: int) -> int:
     return 0
 
 
-@kernel(INT(INT, RU64, RU32, RI64, RI64, INT, WI64, WU32, WU8))
+@kernel(INT(INT, INT, RU32, RU32, RI64, RI64, INT, WI64, WU32, WU8))
 def match_phrase(
     docs_at: int,
-    position_offsets: U64,
+    frequencies_at: int,
+    places: U32,
     positions: U32,
     starts: I64,
     ends: I64,
     rarest: int,
-    places: I64,
+    heads: I64,
     out: U32,
     frequencies: U8,
 ) -> int:
     """Fill in the documents that hold the words one after another, and how often.
 
-    Word i of the phrase owns the documents `[starts[i], ends[i])` at `docs_at`; `places` is room
+    Word i of the phrase owns the documents `[starts[i], ends[i])` at `docs_at`; `heads` is room
     for one number a word.
     """
     size = len(starts)
     found = 0
     for i in range(size):
-        places[i] = starts[i]
+        heads[i] = starts[i]
     for driver in range(starts[rarest], ends[rarest]):
         doc = _document(docs_at, driver)
         everywhere = True
         for i in range(size):
-            place = _gallop(docs_at, places[i], ends[i], doc)
-            places[i] = place
-            if place == ends[i] or _document(docs_at, place) != doc:
+            head = _gallop(docs_at, heads[i], ends[i], doc)
+            heads[i] = head
+            if head == ends[i] or _document(docs_at, head) != doc:
                 everywhere = False
                 break
         if not everywhere:
             continue
+        place = _signed(places[driver])
+        stands_once = _frequency(frequencies_at, driver) == 1
         times = 0
-        first = places[rarest]
-        for p in range(_signed(position_offsets[first]), _signed(position_offsets[first + 1])):
-            begin = _signed(positions[p]) - rarest
+        for p in range(1 if stands_once else _signed(positions[place])):
+            position = place if stands_once else _signed(positions[place + 1 + p])
             together = 1
             for i in range(size):
-                place = places[i]
-                low, high = position_offsets[place], position_offsets[place + 1]
-                together = _has_position(positions, _signed(low), _signed(high), begin + i)
+                wanted = position - rarest + i
+                together = _stands_at(frequencies_at, places, positions, heads[i], wanted)
                 if together == 0:
                     break
             times += together
@@ -387,6 +388,19 @@ def match_phrase(
 
 
 # ---------------------------------------------------------------------------- filters
+
+
+@kernel([INT(RU32, codes, RU8, WU32) for codes in _CODES])
+def keep_codes(docs: U32, codes: Codes, wanted: U8, out: U32) -> int:
+    """Fill in the documents whose code is wanted (0 or 1, one a code) and return how many.
+
+    `out` may be where the documents are.
+    """
+    found = 0
+    for doc in docs:
+        out[found] = doc
+        found += wanted[codes[doc]]
+    return found
 
 
 @kernel([VOID(RU32, codes, RU8, WU8) for codes in _CODES])
@@ -772,6 +786,28 @@ def count_sparse(keys: U64) -> tuple[U64, U32]:
 # ---------------------------------------------------------------------------- top values
 
 
+@kernel(VOID(RU32, INT, WU32))
+def sum_rows(counts: U32, width: int, out: U32) -> None:
+    """Fill in the sum of each row of `width` counts."""
+    for row in range(len(out)):
+        total = _signed(0)
+        for cell in range(row * width, (row + 1) * width):
+            total += counts[cell]
+        out[row] = total
+
+
+@kernel(INT(RU64, INT))
+def _first_key(keys: U64, least: int) -> int:
+    low, high = 0, len(keys)
+    while low < high:
+        middle = (low + high) >> 1
+        if _signed(keys[middle]) < least:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
 @kernel(VOID(WI64, INT, INT))
 def _sink(entries: I64, size: int, entry: int) -> None:
     # Replaces the smallest entry of a heap.
@@ -799,36 +835,42 @@ def _rise(entries: I64, size: int, entry: int) -> None:
     entries[place] = entry
 
 
-@kernel(VOID(RU32, RU32, RI64, RI64, RU32, RU32, INT, WI64, WI64))
+@kernel(INT(RU64, RU32, RI64, INT, RU32, RU32, INT, WI64_2, WI64_2))
 def top_of_rows(
-    codes: U32,
+    keys: U64,
     counts: U32,
-    starts: I64,
-    ends: I64,
+    parents: I64,
+    width: int,
     ranks: U32,
     by_rank: U32,
     room: int,
     tops: I64,
     summaries: I64,
-) -> None:
-    """Fill in the `room` largest counts of each row `[starts[i], ends[i])`, ties by rank.
+) -> int:
+    """Fill in the largest `room` counts among the `width` cells of each parent, ties by rank.
 
-    `tops` takes code and count of one after another; `summaries` four numbers a row: how many of
-    them, how many different codes there are, the sum of their counts, and the count of code 0,
-    which is not among them. With empty `codes` the code is the place in the row.
+    A cell is `parent * width + code`; `counts` holds those of all cells, or of the ascending
+    `keys` where there are any. A parent below 0 has no cells. `tops` takes codes, counts and
+    cells, a row each, of one parent after another; the missing value, code 0, comes last of its
+    parent beyond the room. `summaries` takes a row each of how many were filled in, how many
+    different values there are, and the sum of the counts left out; missing values are not in
+    these two. Returns how many were filled in.
     """
-    widest = 0
-    for row in range(len(starts)):
-        widest = max(widest, ends[row] - starts[row])
-    entries = np.empty(min(room, widest), np.int64)  # count above turned rank: unique, ordered
-    base = 0
-    for row in range(len(starts)):
-        missing, distinct, total, size = 0, 0, 0, 0
-        for place in range(starts[row], ends[row]):
-            count = _signed(counts[place])
+    entries = np.empty(min(room, width), np.int64)  # count above turned rank: unique, ordered
+    filled = 0
+    for row in range(len(parents)):
+        missing, distinct, total, size, first = 0, 0, 0, 0, filled
+        low = max(parents[row] * width, 0)
+        place, end = low, min(low + width, len(counts))
+        if parents[row] < 0:
+            end = place
+        elif len(keys) > 0:
+            place, end = _first_key(keys, low), _first_key(keys, low + width)
+        for at in range(place, end):
+            count = _signed(counts[at])
             if count == 0:
                 continue
-            code = _signed(codes[place]) if len(codes) > 0 else place - starts[row]
+            code = (_signed(keys[at]) if len(keys) > 0 else at) - low
             if code == 0:
                 missing = count
                 continue
@@ -840,13 +882,18 @@ def top_of_rows(
                 size += 1
             elif entry > entries[0]:
                 _sink(entries, size, entry)
+        filled += size
         for i in range(size - 1, -1, -1):
-            tops[base + 2 * i] = by_rank[0xFFFFFFFF - (entries[0] & 0xFFFFFFFF)]
-            tops[base + 2 * i + 1] = entries[0] >> 32
+            code, count = by_rank[0xFFFFFFFF - (entries[0] & 0xFFFFFFFF)], entries[0] >> 32
+            tops[0, first + i], tops[1, first + i], tops[2, first + i] = code, count, low + code
+            total -= count
             _sink(entries, i, entries[i])
-        base += 2 * size
-        summaries[4 * row], summaries[4 * row + 1] = size, distinct
-        summaries[4 * row + 2], summaries[4 * row + 3] = total, missing
+        if missing > 0:
+            tops[0, filled], tops[1, filled], tops[2, filled] = 0, missing, low
+            filled += 1
+        summaries[0, row], summaries[1, row] = filled - first, distinct
+        summaries[2, row] = total
+    return filled
 
 
 # ---------------------------------------------------------------------------- histograms

@@ -11,6 +11,7 @@ are those of the whole index, deleted documents included until their segment is 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,11 +25,13 @@ from lib.search.parse import Clause, Fuzzy, Phrase, Prefix, Word
 Docs = npt.NDArray[np.uint32]
 Frequencies = npt.NDArray[np.uint8]
 Bits = npt.NDArray[np.uint64]
+Visible = Sequence[npt.NDArray[np.uint8] | None]  # as `Snapshot.visible` returns it
 
 _GALLOP_RATIO = 24
 _LIST_COST = 6  # scoring a posting takes as long as marking so many
 _GROUPED_LISTS = 3
 _ROUNDING = 1.0 + 1e-9  # bounds may not fall below a score by the order of a sum
+_BLOCK = 4_096  # documents looked at in one go: mostly one of the first may be found
 _NO_DOCS = frozen(np.zeros(0, np.uint32))
 
 
@@ -106,9 +109,14 @@ class _Matched:
 
 
 class Matcher:
-    """The clauses of a query looked up in every segment of a snapshot."""
+    """The clauses of a query looked up in every segment of a snapshot.
 
-    def __init__(self, snapshot: Snapshot, clauses: tuple[Clause, ...], bm25: Bm25) -> None:
+    `known` says of each clause whether a document holds it that the user may find.
+    """
+
+    def __init__(
+        self, snapshot: Snapshot, clauses: tuple[Clause, ...], bm25: Bm25, visible: Visible
+    ) -> None:
         self._bm25 = bm25
         self._count = snapshot.count
         self._terms: list[_Term] = []
@@ -127,7 +135,10 @@ class Matcher:
         self._slope = bm25.k1 * bm25.b / snapshot.average_length
         self._weights = [term.weight(self._count) for term in self._terms]
         self.known = [
-            any(len(matched.docs[number]) for matched in self._matched)
+            any(
+                _any_visible(matched.docs[number], flags)
+                for matched, flags in zip(self._matched, visible, strict=True)
+            )
             for number in range(len(clauses))
         ]
 
@@ -138,35 +149,39 @@ class Matcher:
     def _add_word(self, word: Word) -> None:
         share = self._bm25.exact_share
         repeats = sum(times for _, times in word.forms)
-        stems = [matched.segment.stems.find(word.stem) for matched in self._matched]
-        if share == 0 or self._has_one_form(word, stems):
+        numbers = [self._form_numbers(matched.segment, word) for matched in self._matched]
+        stems = [
+            _stem_number(matched.segment, word, forms)
+            for matched, forms in zip(self._matched, numbers, strict=True)
+        ]
+        if share == 0 or self._has_one_form(stems, numbers):
             stem_term, form_terms = self._term(repeats), []
         else:
             stem_term = self._term((1 - share) * repeats)
-            form_terms = [(form, self._term(share * times)) for form, times in word.forms]
-        for matched, stem in zip(self._matched, stems, strict=True):
+            form_terms = [self._term(share * times) for _, times in word.forms]
+        for matched, stem, forms in zip(self._matched, stems, numbers, strict=True):
             if stem < 0:
                 matched.docs.append(_NO_DOCS)
                 continue
             docs = matched.add_postings(matched.segment.stems, stem, stem_term)
             matched.docs.append(docs)
             self._terms[stem_term].documents[0] += len(docs)
-            for form, term in form_terms:
-                self._add_form(matched, form, term)
+            if form_terms:
+                for form, term in zip(forms, form_terms, strict=True):
+                    self._add_form(matched, form, term)
 
-    def _has_one_form(self, word: Word, stems: list[int]) -> bool:
+    def _form_numbers(self, segment: SegmentView, word: Word) -> list[int]:
+        return [segment.forms.find(form) for form, _ in word.forms]
+
+    def _has_one_form(self, stems: list[int], numbers: list[list[int]]) -> bool:
         # Whether the stem stands for the one form as written: then one list gives both shares.
-        if len(word.forms) > 1:
-            return False
-        for matched, stem in zip(self._matched, stems, strict=True):
-            if stem >= 0:
-                form = matched.segment.forms.find(word.forms[0][0])
-                if form < 0 or not matched.segment.is_only_form(form):
-                    return False
-        return True
+        return all(
+            len(forms) == 1 and forms[0] >= 0 and matched.segment.is_only_form(forms[0])
+            for matched, stem, forms in zip(self._matched, stems, numbers, strict=True)
+            if stem >= 0
+        )
 
-    def _add_form(self, matched: _Matched, form: str, term: int) -> None:
-        number = matched.segment.forms.find(form)
+    def _add_form(self, matched: _Matched, number: int, term: int) -> None:
         if number >= 0:
             docs = matched.add_postings(matched.segment.forms, number, term)
             self._terms[term].documents[0] += len(docs)
@@ -201,7 +216,7 @@ class Matcher:
                 kernels.mark(bits, vocabulary.documents[start:end])
                 room += end - start
             self._add_union(matched, bits, min(room, matched.segment.count), near)
-            self._add_form(matched, fuzzy.form, exact)
+            self._add_form(matched, vocabulary.find(fuzzy.form), exact)
 
     def _add_union(self, matched: _Matched, bits: Bits, room: int, term: int) -> None:
         docs = _extracted(bits, np.empty(room + kernels.EXTRACT_SLACK, np.uint32))
@@ -288,6 +303,20 @@ class Matcher:
         return scores[:found], best[:found]
 
 
+def _any_visible(docs: Docs, flags: npt.NDArray[np.uint8] | None) -> bool:
+    if flags is None:
+        return len(docs) > 0
+    return any(flags[docs[start : start + _BLOCK]].any() for start in range(0, len(docs), _BLOCK))
+
+
+def _stem_number(segment: SegmentView, word: Word, forms: list[int]) -> int:
+    # The stem of a form that is there is found without looking for it.
+    for form in forms:
+        if form >= 0:
+            return int(segment.stem_of[form])
+    return segment.stems.find(word.stem)
+
+
 def _ascending(docs: Docs) -> Docs:
     return docs if bool((docs[1:] > docs[:-1]).all()) else sealed(np.sort(docs))
 
@@ -319,7 +348,7 @@ def _groups(
 def least_clauses(known: list[bool], words: Words) -> int:
     """Return how many clauses a document must hold; 0 if none can.
 
-    `known` says of each clause whether any document holds it: for "most", only those count.
+    `known` is the matcher's: for "most", only what is known counts.
     """
     if words is Words.ALL:
         return len(known) if all(known) else 0
@@ -363,7 +392,8 @@ def _phrase(vocabulary: Vocabulary, extents: list[tuple[int, int]]) -> tuple[Doc
     if sizes[rarest]:
         found = kernels.match_phrase(
             vocabulary.documents_at,
-            vocabulary.position_offsets,
+            vocabulary.frequencies_at,
+            vocabulary.places,
             vocabulary.positions,
             frozen(np.array([start for start, _ in extents], np.int64)),
             frozen(np.array([end for _, end in extents], np.int64)),
@@ -380,16 +410,14 @@ def _extracted(bits: Bits, room: Docs) -> Docs:
 
 
 def _in_any(segment: SegmentView, lists: list[Docs]) -> Docs:
-    # The longest list as it is and what the others add to it: quicker than to merge them.
-    first, *others = sorted(lists, key=len, reverse=True)
-    room = segment.room("matched", sum(map(len, lists)))
-    found = len(first)
-    room[:found] = first
-    bits = segment.bits()
-    kernels.mark(bits, first)
-    for docs in others:
-        found = kernels.append_new(bits, docs, room, found)
-    bits.fill(0)
+    # Only the shorter lists are marked; what the longest adds to them is quicker to read off.
+    *shorter, longest = sorted(lists, key=len)
+    room, bits = segment.room("matched", sum(map(len, lists)) + 1), segment.bits()
+    marked = 0
+    for docs in shorter:
+        marked = kernels.append_new(bits, docs, room, marked)
+    found = kernels.append_others(bits, longest, room, marked)
+    kernels.unmark(bits, sealed(room[:marked]))
     return sealed(room[:found])
 
 

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 MAX_QUERY_CHARACTERS = 2_000
 MAX_FACET_DEPTH = 8
 MAX_PAGE_SIZE = 1_000
+UNITS = ("year", "quarter", "month", "week", "day")  # of the calendar, for histograms of dates
 
 Value = str | tuple[str, ...] | int | datetime
 
@@ -26,7 +27,7 @@ class AttributeType(StrEnum):
 
 @dataclass(frozen=True)
 class Principals:
-    """Users and groups."""
+    """Users, casefolded so that case tells none apart, and groups as they are written."""
 
     users: frozenset[str] = frozenset()
     groups: frozenset[str] = frozenset()
@@ -143,7 +144,7 @@ class HistogramRequest:
 
     attribute: str
     step: int = 0  # for numbers
-    unit: str = ""  # for dates: year, quarter, month, week, day
+    unit: str = ""  # for dates: one of `UNITS`
 
 
 @dataclass(frozen=True)
@@ -171,6 +172,7 @@ class SearchRequest:
     page_size: int = 10
     user: Principals | None = None  # None sees what is open to everybody
     suggest_spelling: bool = True
+    rerank: bool = False  # the first results by words and meaning, where no sort is asked for
 
     def __post_init__(self) -> None:
         """Refuse a query or page outside the limits."""
@@ -213,12 +215,14 @@ class Selection(StrEnum):
     NONE = "none"
 
 
-@dataclass(frozen=True)
-class FacetNode:
-    """One value at one level: how many documents, and the values of the next level within it."""
+class FacetNode(NamedTuple):
+    """One value at one level: how many documents, and the values of the next level within it.
+
+    A tuple, because every answer makes a hundred of them and a dataclass takes three times as long.
+    """
 
     value: str | None
-    count: int
+    count: int  # type: ignore[assignment]  # nobody asks a node how often it holds something
     selection: Selection = Selection.NONE
     children: tuple[FacetNode, ...] = ()
     distinct: int = 0  # different values of the next level, shown or not
@@ -286,7 +290,20 @@ class Attribute:
 class SearchEngine(Protocol):
     """An engine that searches documents by words and facets."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Return what the engine is called."""
+        ...
+
+    @property
+    def max_results(self) -> int:
+        """Return how many results of a query its pages reach."""
+        ...
+
+    @property
+    def keeps_texts(self) -> bool:
+        """Tell whether `document` has whole documents to return."""
+        ...
 
     def query(self, request: SearchRequest) -> SearchResponse:
         """Return what was found; raise `QueryError` with a sentence where it cannot be asked."""
@@ -298,6 +315,10 @@ class SearchEngine(Protocol):
 
     def suggest(self, prefix: str, limit: int = 8) -> tuple[str, ...]:
         """Return completions of a query being typed, the most frequent first."""
+        ...
+
+    def document(self, identifier: str, user: Principals | None = None) -> Document | None:
+        """Return a whole document, or None if there is none that the user may find."""
         ...
 
 

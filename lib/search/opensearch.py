@@ -22,6 +22,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from lib.search.model import (
+    UNITS,
     AllOf,
     And,
     AnyOf,
@@ -50,6 +51,7 @@ from lib.search.model import (
     Value,
     Words,
 )
+from lib.search.refusals import no_list, no_order
 from lib.search.selections import label_filter, selected_below, selection_of
 
 if TYPE_CHECKING:
@@ -73,7 +75,6 @@ FIELD_TYPES = {
 }
 ALLOWED = ("access.allowed_users", "access.allowed_groups")
 DENIED = ("access.denied_users", "access.denied_groups")
-UNITS = ("year", "quarter", "month", "week", "day")
 EVERYTHING: dict[str, Any] = {"match_all": {}}
 
 _Json = dict[str, Any]
@@ -103,6 +104,8 @@ class OpenSearchEngine:
     """
 
     name = "OpenSearch"
+    max_results = MAX_WINDOW
+    keeps_texts = True
 
     def __init__(self, url: str, index: str, login: tuple[str, str] | None = None) -> None:
         self._url = url
@@ -165,6 +168,15 @@ class OpenSearchEngine:
         }
         titles = self._search(body)["aggregations"]["titles"]["buckets"]
         return tuple(bucket["key"] for bucket in titles)
+
+    def document(self, identifier: str, user: Principals | None = None) -> Document | None:
+        """Return a whole document, without whom it is open to, or None if there is none."""
+        its_id = {"term": {"id": identifier}}
+        body = {"size": 1, "query": _all_of([_open_to(user), its_id])}
+        for found in self._search(body)["hits"]["hits"]:
+            hit, source = self._hit(found), found["_source"]
+            return Document(hit.id, hit.title, source["text"], hit.uri, hit.attributes)
+        return None
 
     def create(self, types: Mapping[str, AttributeType]) -> None:
         """Make the index for documents with these attributes."""
@@ -285,10 +297,7 @@ class OpenSearchEngine:
 
     def _order(self, sort: Sort) -> _Json:
         if self._type(sort.attribute) is AttributeType.STRING_LIST:
-            raise QueryError(
-                f"“{sort.attribute}” holds several values a document, so it gives no order. "
-                "Sort by another attribute."
-            )
+            raise no_order(sort.attribute)
         order = "desc" if sort.descending else "asc"
         return {f"attributes.{sort.attribute}": {"order": order, "missing": "_last"}}
 
@@ -371,10 +380,7 @@ class OpenSearchEngine:
 
     def _every(self, name: str, values: tuple[str, ...]) -> _Json:
         if self._type(name) is not AttributeType.STRING_LIST:
-            raise QueryError(
-                f"“All of” needs a list of strings, and “{name}” has one value a document. "
-                "Use “any of”."
-            )
+            raise no_list(name)
         return _all_of([{"term": {f"attributes.{name}": value}} for value in values])
 
     def _bounds(self, limits: Range) -> _Json:
@@ -486,14 +492,26 @@ class OpenSearchEngine:
     ) -> Correction | None:
         from lib.search.parse import parse_query
 
-        query = _corrected(request.query, answer.get("suggest", {}).get("words", ()))
-        if query == request.query:
+        suggested = answer.get("suggest", {}).get("words", ())
+        query = _corrected(request.query, suggested)
+        if query == request.query or not self._may_know(request.user, suggested):
             return None
         chosen = [selection for selection in selections if selection]
         matched = self._matched(request, parse_query(query).clauses)
         body = {"size": 0, "track_total_hits": True, "query": _all_of([matched, *chosen])}
         total = self._search(body)["hits"]["total"]["value"]
         return Correction(query, total) if total > answer["hits"]["total"]["value"] else None
+
+    def _may_know(self, user: Principals | None, suggested: Iterable[_Json]) -> bool:
+        # The suggester takes words from all documents: each must be in one that the user may find.
+        words = [word["options"][0]["text"] for word in suggested if word["options"]]
+        holding = {
+            f"word_{number}": {"filter": {"term": {"words.exact": word}}, "aggs": {}}
+            for number, word in enumerate(words)
+        }
+        body = {"size": 0, "query": _open_to(user), "aggs": holding}
+        counted = self._search(body)["aggregations"]
+        return all(counted[name]["doc_count"] for name in holding)
 
     def _hit(self, hit: _Json) -> Hit:
         source, marked = hit["_source"], hit.get("highlight", {})
@@ -670,6 +688,8 @@ def _containing(letters: str) -> str:
 
 
 def _notes(request: SearchRequest, answer: _Json) -> Iterator[str]:
+    if request.rerank:
+        yield "OpenSearch ranks results by their words: they were not re-ranked by meaning."
     if request.page * request.page_size > MAX_WINDOW:
         yield f"OpenSearch shows the first {MAX_WINDOW:,} results of a query and no more."
     if _is_partial(answer):

@@ -9,9 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import numpy.typing as npt
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
 
 Codes = npt.NDArray[np.uint8] | npt.NDArray[np.uint16] | npt.NDArray[np.uint32]
 
@@ -37,15 +41,16 @@ class Blob:
 class Postings:
     """For each word its documents in ascending order, how often it stands there, and where.
 
-    Word w owns `documents[offsets[w]:offsets[w + 1]]` and as many `frequencies` (capped at 255).
-    Posting p owns `positions[position_offsets[p]:position_offsets[p + 1]]`: word numbers in the
-    document, ascending, the title first, then a gap of 100, then the text.
+    Word w owns `documents[offsets[w]:offsets[w + 1]]` and as many `frequencies` (capped at 255)
+    and `places`. Positions are word numbers in the document: the title first, then a gap of 100,
+    then the text. A posting with a frequency of 1 has its position as place; that of any other is
+    where in `positions` there is how many it has, followed by these in ascending order.
     """
 
     offsets: npt.NDArray[np.uint64]
     documents: npt.NDArray[np.uint32]
     frequencies: npt.NDArray[np.uint8]
-    position_offsets: npt.NDArray[np.uint64]
+    places: npt.NDArray[np.uint32]
     positions: npt.NDArray[np.uint32]
 
 
@@ -54,8 +59,9 @@ class Words:
     """The vocabulary of a segment: exact forms sorted by their bytes, and the stem of each.
 
     `forms` holds every exact (lower-cased) form, with its own postings; `stems` holds the stems,
-    sorted, with the postings of all their forms merged (without positions: both position arrays
-    are empty). `stem_of[form]` is a stem. A stem with one form still has its own postings.
+    sorted, with the postings of all their forms merged (without positions: `places` and
+    `positions` are empty). `stem_of[form]` is a stem. A stem with one form still has its own
+    postings.
     """
 
     forms: Blob
@@ -102,6 +108,8 @@ class Segment:
     columns: Mapping[str, Column]
     access: Codes  # which of the index's access lists the document has; 0 is open to everybody
     ids: Blob
+    id_hashes: npt.NDArray[np.uint64]  # of all ids, ascending
+    id_documents: npt.NDArray[np.uint32]  # the document of each
     titles: Blob
     texts: Blob
     uris: Blob
@@ -112,3 +120,9 @@ class Dictionary:
     """The values of one attribute over the whole index; code k stands for `values[k - 1]`."""
 
     values: tuple[str, ...]
+
+
+def microseconds(moment: datetime) -> int:
+    """Return microseconds since 1970 in UTC; a moment without a time zone is taken as UTC."""
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return (aware - EPOCH) // _MICROSECOND

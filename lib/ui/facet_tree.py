@@ -119,6 +119,7 @@ def facet_data(
         "distinct": result.distinct,
         "remainder": result.remainder,
         "summary": _summary(result, search),
+        "exact": result.exact,
     }
 
 
@@ -150,10 +151,9 @@ def _summary(result: FacetResult, search: str) -> str:
     shown = sum(node.value is not None and node.count > 0 for node in result.nodes)
     if not result.nodes:
         return f"No value contains “{search}”." if search else "No document found has a value."
-    counts = "" if result.exact else " Counts are approximate."
     if shown < result.distinct:
-        return f"Top {shown:,} of {result.distinct:,} values.{counts}"
-    return f"{result.distinct:,} value{'' if result.distinct == 1 else 's'}.{counts}"
+        return f"Top {shown:,} of {result.distinct:,} values."
+    return f"{result.distinct:,} value{'' if result.distinct == 1 else 's'}."
 
 
 def _opened_at_first(facet: Facet, result: FacetResult) -> frozenset[Path]:

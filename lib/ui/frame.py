@@ -60,4 +60,9 @@ def header(page: Page, source: Source | None = None) -> None:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.caption(page.line, width="content")
             if source is not None:
-                st.badge(source.label, icon=source.icon, color="gray", help=source.detail)
+                show_source(source)
+
+
+def show_source(source: Source) -> None:
+    """Draw where answers come from as a badge."""
+    st.badge(escape(source.label), icon=source.icon, color="gray", help=escape(source.detail))

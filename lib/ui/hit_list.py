@@ -20,11 +20,12 @@ LONGEST_DOCUMENT = 200_000  # characters; a browser scrolls more than this only 
 LONGEST_VALUE = 120
 
 
-def show_hits(
+def show_hits(  # noqa: PLR0913 - the hits, how they are shown, and what opens them
     hits: Sequence[Hit],
     *,
     first: int,
     opened: Document | None,
+    can_open: bool,
     on_open: Callable[[str], None],
     key: str,
 ) -> None:
@@ -37,7 +38,7 @@ def show_hits(
     version = crc32(json.dumps(found).encode())
     component("hit_list")(
         key=key,
-        data={"version": version, "first": first, "hits": found},
+        data={"version": version, "first": first, "openable": can_open, "hits": found},
         on_opened_change=on_opened,
     )
 

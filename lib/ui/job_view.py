@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import streamlit as st
 
-from lib.jobs import Job, JobState
+from lib.jobs import Job, JobFunction, JobState
 from lib.ui import resources
 from lib.ui.markdown import escape
+from lib.ui.sign_in import live_user
 
 POLL_SECONDS = 1.0
+JOBS_LOOKED_AT = 50
+
+
+def last_job(*functions: JobFunction[...]) -> Job | None:
+    """Return the newest job that runs one of these functions, among the latest of all."""
+    names = {function.name for function in functions}
+    recent = resources.jobs().recent(limit=JOBS_LOOKED_AT)
+    return next((job for job in recent if job.function in names), None)
 
 
 def show_job(job: Job, *, may_cancel: bool) -> None:
@@ -28,6 +37,8 @@ def _follow(job_id: str, *, may_cancel: bool) -> None:
     if job.cancel_requested:
         st.caption("Cancelling …")
     elif may_cancel and st.button("Cancel", key=f"cancel_{job_id}", icon=":material/close:"):
+        if live_user(resources.identity()) is None:
+            st.rerun()  # as a whole, so that the guard sees it
         resources.jobs().cancel(job_id)
         st.rerun(scope="fragment")
 

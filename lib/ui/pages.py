@@ -51,6 +51,13 @@ SEARCH = Page(
     Role.VIEWER,
     "Which documents say something about it, and how many of each kind are there?",
 )
+ANOMALIES = Page(
+    "anomalies.py",
+    "Anomalies",
+    ":material/monitoring:",
+    Role.VIEWER,
+    "Which few events in these measures matter, and which values do they come from?",
+)
 SETTINGS = Page(
     "settings.py",
     "Settings",
@@ -58,7 +65,7 @@ SETTINGS = Page(
     Role.ADMIN,
     "Connections, engines, users and the audit log.",
 )
-PAGES = (OVERVIEW, SUMMARIZE, SEARCH, SETTINGS)
+PAGES = (OVERVIEW, SUMMARIZE, SEARCH, ANOMALIES, SETTINGS)
 
 
 def page_of(file: str) -> Page:

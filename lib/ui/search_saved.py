@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 import streamlit as st
 
 from lib.identity import User
 from lib.search.saved import MAX_NAME_CHARACTERS, delete_search, save_search, saved_searches
 from lib.ui import resources
 from lib.ui import search_state as state
+from lib.ui.guard import still_signed_in
 from lib.ui.markdown import escape
 
 NAME = "search_save_name"
@@ -17,7 +16,7 @@ DELETED = "search.deleted"  # the saved search that was deleted last: its name a
 REFUSED = "search.save_refused"
 
 
-def show_saved_searches(user: User, known: Collection[str]) -> None:
+def show_saved_searches(user: User) -> None:
     """Draw the user's saved searches, and the field to save this one."""
     with st.popover("Saved", icon=":material/bookmark:"):
         with st.form("search_save", border=False):
@@ -34,7 +33,7 @@ def show_saved_searches(user: User, known: Collection[str]) -> None:
                     key=f"search_saved_{number}",
                     type="tertiary",
                     on_click=state.show_saved,
-                    args=(saved.view, known),
+                    args=(saved.view,),
                     width="stretch",
                 )
                 st.button(
@@ -66,6 +65,8 @@ def _show_undo(user: User) -> None:
 
 
 def _save(user: User) -> None:
+    if still_signed_in(user) is None:
+        return
     try:
         saved = save_search(
             resources.store(), user.username, st.session_state[NAME] or "", state.saved_view()
@@ -78,12 +79,16 @@ def _save(user: User) -> None:
 
 
 def _delete(user: User, name: str, view: dict[str, str]) -> None:
+    if still_signed_in(user) is None:
+        return
     delete_search(resources.store(), user.username, name)
     resources.identity().record(user.username, "deleted a saved search", name)
     st.session_state[DELETED] = (name, view)
 
 
 def _restore(user: User, name: str, view: dict[str, str]) -> None:
+    if still_signed_in(user) is None:
+        return
     save_search(resources.store(), user.username, name, view)
     resources.identity().record(user.username, "saved a search", name)
     st.session_state.pop(DELETED, None)

@@ -2,55 +2,64 @@
 
 from __future__ import annotations
 
-import json
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import ceil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from lib.aws import AwsError
 from lib.search.hierarchies import MAX_FACETS, Facet
+from lib.search.intervals import Interval
 from lib.search.model import (
     MAX_FACET_DEPTH,
-    MAX_PAGE_SIZE,
     MAX_QUERY_CHARACTERS,
     Attribute,
     FacetRequest,
     FacetResult,
+    QueryError,
+    SearchEngine,
+    SearchRequest,
     SearchResponse,
     Words,
 )
 from lib.ui import search_state as state
 from lib.ui.facet_tree import label, show_facet_tree, title
-from lib.ui.hit_list import plain, show_hits
+from lib.ui.hit_list import show_hits
 from lib.ui.markdown import escape
-from lib.ui.search_charts import counts_frame, show_map, show_matrix
+from lib.ui.search_charts import show_map, show_matrix
+from lib.ui.search_distribution import interval_label
+from lib.ui.search_exports import show_exports
 from lib.ui.search_state import Search
-from lib.ui.tables import csv_text
 
 if TYPE_CHECKING:
     from lib.search.engine import EmbeddedSearch
 
-RESULTS, MATRIX, MAP, CODE = VIEWS = ("Results", "Matrix", "Map", "As code")
+VIEWS = ("Results", "Matrix", "Map", "Distribution", "As code")
 WORD_NAMES = {Words.ALL: "All words", Words.MOST: "Most words", Words.ANY: "Any word"}
 CHIPS_SHOWN = 20
 MATRIX_TOP = 30
 MAP_TOP = 25
-MAX_PAGES = 1_000
+SHOWN_MS = 0.05  # less rounds to nothing
+LOOK_SECONDS = 1.0
+BAR_SECONDS = 0.1  # between two drawings of a progress bar
 
 
-def ask_query(attributes: Sequence[Attribute]) -> DeltaGenerator:
-    """Draw the query bar; return the place at its end for what acts on the whole view."""
+def ask_query(attributes: Sequence[Attribute], *, is_indexed: bool) -> DeltaGenerator:
+    """Draw the query bar; return the place at its end for what acts on the whole view.
+
+    An index here is asked while one types, other engines once Enter is pressed.
+    """
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         st.text_input(
             "Search for",
             type="search",
             key=state.QUERY,
             max_chars=MAX_QUERY_CHARACTERS,
-            live="300ms",
+            live="300ms" if is_indexed else False,
             bind="query-params",
             on_change=state.first_page,
             placeholder='Words, a "phrase", a beginn*, a typo~',
@@ -71,10 +80,11 @@ def ask_query(attributes: Sequence[Attribute]) -> DeltaGenerator:
             )
             st.selectbox(
                 "Order",
-                list(state.sort_orders(attributes)),
+                list(state.sort_orders(attributes, by_meaning=is_indexed)),
                 key=state.SORT,
                 bind="query-params",
                 on_change=state.first_page,
+                help="Meaning compares the first results with what the query means, too.",
                 width=180,
             )
             actions = st.container(
@@ -85,7 +95,8 @@ def ask_query(attributes: Sequence[Attribute]) -> DeltaGenerator:
 
 def read_facets(attributes: Sequence[Attribute]) -> tuple[Facet, ...]:
     """Draw the view as text, and return the hierarchies and selections that it holds."""
-    names = [attribute.name for attribute in attributes]
+    state.put_again()
+    state.use_first_levels(attributes)
     with st.popover("Link", icon=":material/link:"):
         st.caption(
             "The address of this page holds the whole view: copy it to share or keep it. "
@@ -93,7 +104,7 @@ def read_facets(attributes: Sequence[Attribute]) -> tuple[Facet, ...]:
         )
         st.text_input(
             "Facets",
-            value=state.first_levels(names),
+            value=state.first_levels(attributes),
             key=state.LEVELS,
             bind="query-params",
             help="Levels of a hierarchy with `>` between them, hierarchies with `;` between them.",
@@ -104,13 +115,24 @@ def read_facets(attributes: Sequence[Attribute]) -> tuple[Facet, ...]:
             bind="query-params",
             help="For each hierarchy the selected paths, as JSON.",
         )
-    return state.facets_of_address(names)
+        st.text_input(
+            "Ranges",
+            key=state.RANGES,
+            bind="query-params",
+            help="Numbers and days, as in `size:10..20;_created_at:2024-01-01..`.",
+        )
+    return state.facets_of_address(attributes)
 
 
-def show_suggestions(engine: EmbeddedSearch) -> None:
+def show_suggestions(engine: SearchEngine) -> None:
     """Draw what the query being typed may become."""
     query: str = st.session_state.get(state.QUERY) or ""
-    found = [one for one in engine.suggest(query, 6) if one != query] if query.strip() else []
+    try:
+        suggested = engine.suggest(query, 6) if query.strip() else ()
+    except (QueryError, AwsError) as error:
+        st.caption(escape(f"No suggestions: {error}"))
+        return
+    found = [one for one in suggested if one != query]
     if found:
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
             st.caption("Suggestions:", width="content")
@@ -153,15 +175,16 @@ def show_facets(search: Search, response: SearchResponse) -> None:
         response.facets[: len(search.facets)],
         search.letters,
         search.tree_actions(),
-        clicked=st.session_state.get(state.CLICKED, 0),
+        clicked=state.clicked(),
         key="search_tree",
     )
+    state.address_drawn()
 
 
 def show_selected(search: Search) -> None:
     """Draw what is selected as buttons that take it out again."""
     chips = [(at, path) for at, facet in enumerate(search.facets) for path in facet.selected]
-    if not chips:
+    if not chips and not search.intervals:
         return
     with st.container(horizontal=True, gap="xsmall", vertical_alignment="center"):
         for number, (position, path) in enumerate(chips[:CHIPS_SHOWN]):
@@ -177,13 +200,23 @@ def show_selected(search: Search) -> None:
             )
         if len(chips) > CHIPS_SHOWN:
             st.caption(f"and {len(chips) - CHIPS_SHOWN:,} more", width="content")
+        for interval in search.intervals:
+            st.button(
+                escape(f"{label(interval.attribute)}: {interval_label(interval)}"),
+                icon=":material/close:",
+                key=f"search_range_{interval.attribute}",
+                help="Take this out of the selection",
+                on_click=search.within,
+                args=(Interval(interval.attribute),),
+            )
         st.button("Clear all", type="tertiary", key="search_clear", on_click=search.clear)
 
 
 def show_total(response: SearchResponse, whole: int) -> None:
     """Draw how many documents were found, a better spelling, and what was left out."""
     found = f"**{response.total:,}** of {whole:,} documents"
-    st.markdown(f"{found} · {response.milliseconds:,.1f} ms")
+    spent = response.milliseconds
+    st.markdown(f"{found} · {f'{spent:,.1f}' if spent >= SHOWN_MS else '< 0.1'} ms")
     if response.correction is not None:
         with st.container(horizontal=True, gap="small", vertical_alignment="center"):
             st.markdown("Did you mean", width="content")
@@ -198,9 +231,10 @@ def show_total(response: SearchResponse, whole: int) -> None:
         st.caption(escape(" ".join(response.notes)))
 
 
-def show_results(search: Search, engine: EmbeddedSearch, response: SearchResponse) -> None:
+def show_results(search: Search, response: SearchResponse) -> None:
     """Draw one page of found documents, the way to the others, and the downloads."""
-    pages = min(ceil(response.total / state.PAGE_SIZE), MAX_PAGES)
+    engine = search.engine
+    pages = ceil(min(response.total, engine.max_results) / state.PAGE_SIZE)
     list_above = st.container()
     with st.container(horizontal=True, horizontal_alignment="distribute"):
         page = 1
@@ -216,52 +250,28 @@ def show_results(search: Search, engine: EmbeddedSearch, response: SearchRespons
     request = search.hits_request(page)
     opened = st.session_state.get(state.OPENED, "")
     with list_above:
+        if request.rerank and engine.keeps_texts:
+            _compare_meanings(cast("EmbeddedSearch", engine), request)
+        found = engine.query(request)
+        if more_notes := set(found.notes) - set(response.notes):
+            st.caption(escape(" ".join(sorted(more_notes))))
         show_hits(
-            engine.query(request).hits,
+            found.hits,
             first=(page - 1) * state.PAGE_SIZE + 1,
             opened=engine.document(opened, request.user) if opened else None,
+            can_open=engine.keeps_texts,
             on_open=lambda identifier: st.session_state.update({state.OPENED: identifier}),
             key="search_hits",
         )
 
 
-def show_exports(search: Search, total: int) -> None:
-    """Draw the downloads of results and counts; they are made when somebody asks for them."""
-    with st.popover("Download", icon=":material/download:"):
-        if total > MAX_PAGE_SIZE:
-            st.caption(f"Results: the first {MAX_PAGE_SIZE:,} of {total:,}. Counts: all.")
-        files: dict[str, tuple[str, str, Callable[[], str]]] = {
-            "Results as CSV": ("results.csv", "text/csv", lambda: csv_text(_hits_frame(search))),
-            "Results as JSON": ("results.json", "application/json", lambda: _hits_json(search)),
-            "Counts as CSV": (
-                "counts.csv",
-                "text/csv",
-                lambda: csv_text(counts_frame(_all_counts(search))),
-            ),
-            "Counts as JSON": (
-                "counts.json",
-                "application/json",
-                lambda: _json(counts_frame(_all_counts(search))),
-            ),
-        }
-        for name, (file, mime, make) in files.items():
-            st.download_button(
-                name,
-                make,
-                file_name=file,
-                mime=mime,
-                on_click="ignore",
-                key=f"search_download_{file}",
-                width="stretch",
-            )
-
-
 def choose_matrix(attributes: Sequence[Attribute]) -> FacetRequest | None:
     """Draw which two facets make rows and columns, and return the request for their counts."""
-    names = [attribute.name for attribute in attributes]
+    names = state.facet_names(attributes)
     if len(names) < 2:  # noqa: PLR2004 - rows and columns
         return None
-    at_first = [name for name in ("Technology", "Document_Type") if name in names] or names
+    known = [name for name in state.FIRST_LEVELS[0] if name in names]
+    at_first = [*known, *(name for name in names if name not in known)]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         rows = st.selectbox(
             "Rows",
@@ -281,7 +291,7 @@ def choose_matrix(attributes: Sequence[Attribute]) -> FacetRequest | None:
         columns = st.selectbox(
             "Columns",
             names,
-            index=names.index(at_first[-1]),
+            index=names.index(at_first[1]),
             format_func=label,
             key="search_columns",
             bind="query-params",
@@ -302,7 +312,7 @@ def show_counts_matrix(search: Search, counts: FacetResult) -> None:
     )
     st.caption(
         f"Documents by {escape(title(counts.attributes))}: choose a cell to see only those. "
-        f"Up to {MATRIX_TOP} rows, and as many values in each."
+        f"Up to {MATRIX_TOP} rows, and as many values in each. {_exactness(counts)}"
     )
 
 
@@ -332,7 +342,7 @@ def show_counts_map(search: Search, counts: FacetResult, *, rings: bool) -> None
     )
     st.caption(
         f"Documents by {escape(title(counts.attributes))}: choose an area to see only those. "
-        f"Up to {MAP_TOP} values at each level."
+        f"Up to {MAP_TOP} values at each level. {_exactness(counts)}"
     )
 
 
@@ -340,6 +350,9 @@ def show_nothing_found(search: Search) -> None:
     """Draw what to relax when nothing was found."""
     request = search.request()
     ways: list[tuple[str, int, Callable[[], None]]] = []
+    if search.intervals:
+        total = search.engine.query(replace(request, filter=None)).total
+        ways.append(("Without the ranges", total, lambda: state.set_intervals(())))
     if any(facet.selected for facet in search.facets):
         facets = tuple(replace(facet, selected=()) for facet in request.facets)
         total = search.engine.query(replace(request, facets=facets)).total
@@ -355,6 +368,27 @@ def show_nothing_found(search: Search) -> None:
         st.caption("Check the spelling, or relax what must hold:")
         for number, (name, total, relax) in enumerate(way for way in ways if way[1]):
             st.button(f"{name}: {total:,} documents", key=f"search_relax_{number}", on_click=relax)
+
+
+def _exactness(counts: FacetResult) -> str:
+    return "" if counts.exact else "The counts are approximate, or not all values are listed."
+
+
+def _compare_meanings(engine: EmbeddedSearch, request: SearchRequest) -> None:
+    # The bar is also where Streamlit stops a run of the page that a newer one has overtaken.
+    place, drawn = st.empty(), time.monotonic()
+    for part in engine.embed_ahead(request):
+        if time.monotonic() - drawn > BAR_SECONDS:
+            place.progress(part, "Comparing meanings …")
+            drawn = time.monotonic()
+    place.empty()
+    if engine.loads_model:
+        st.fragment(_wait_for_model, run_every=LOOK_SECONDS)(engine)
+
+
+def _wait_for_model(engine: EmbeddedSearch) -> None:
+    if not engine.loads_model:
+        st.rerun()
 
 
 def _rearrange(search: Search, position: int, key: str) -> None:
@@ -373,35 +407,3 @@ def _close_document() -> None:
 def _fingerprint(search: Search, counts: FacetResult) -> int:
     # Another view gets another widget, so that a choice made in one is gone in the next.
     return hash((search.request(), counts.attributes))
-
-
-def _hits_frame(search: Search) -> pd.DataFrame:
-    hits = search.engine.query(search.hits_request(1, MAX_PAGE_SIZE)).hits
-    names = sorted({name for hit in hits for name in hit.attributes})
-    return pd.DataFrame(
-        [
-            (
-                hit.id,
-                hit.title,
-                hit.uri,
-                hit.excerpt,
-                *(plain(hit.attributes[name]) if name in hit.attributes else "" for name in names),
-            )
-            for hit in hits
-        ],
-        columns=["id", "title", "uri", "excerpt", *names],
-    )
-
-
-def _hits_json(search: Search) -> str:
-    return _json(_hits_frame(search))
-
-
-def _json(frame: pd.DataFrame) -> str:
-    return json.dumps(frame.to_dict("records"), ensure_ascii=False, indent=1)
-
-
-def _all_counts(search: Search) -> tuple[FacetResult, ...]:
-    request = search.request()
-    facets = tuple(replace(facet, top=None, value_search="") for facet in request.facets)
-    return search.engine.query(replace(request, facets=facets)).facets

@@ -152,5 +152,5 @@ def _value(now: Settings, field: str) -> str:
     if isinstance(value, SecretStr):
         return "set" if value.get_secret_value() else "not set"
     if isinstance(value, tuple):
-        return ", ".join(value) or "not set"
-    return "not set" if value is None else str(value)
+        return ", ".join(map(str, value)) or "not set"
+    return "not set" if value in (None, "") else str(value)

@@ -61,6 +61,21 @@ def current_user(identity: Identity, settings: Settings) -> User:
     return user
 
 
+def live_user(identity: Identity) -> User | None:
+    """Return who is signed in at this moment, with today's role; draws nothing."""
+    try:
+        match identity.method:
+            case SignInMethod.SINGLE_USER:
+                return identity.single_user() if _client_address() == LOCAL else None
+            case SignInMethod.PASSWORD:
+                return identity.session_user(st.session_state.get(TOKEN, ""))
+            case SignInMethod.OIDC:
+                return _user_of_claims(identity, st.user.to_dict())[0]
+    except ConfigurationError as error:
+        _unavailable(error)
+        return None
+
+
 def sign_out() -> None:
     """Rerun the page without its user: the guard ends the session before it draws anything."""
     st.session_state[LEAVING] = True

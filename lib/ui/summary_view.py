@@ -1,4 +1,4 @@
-"""What the Summarize page draws: the length to choose, and a summary with its measures."""
+"""What the Summarize page draws of one text: inputs, and a summary with its measures."""
 
 from __future__ import annotations
 
@@ -7,44 +7,75 @@ from dataclasses import asdict
 
 import streamlit as st
 
+from lib.summarize.engines import Engine, Writing, run
 from lib.summarize.measures import (
     COMPRESSION,
     COVERAGE,
+    NOVELTY,
     SOURCE_READING_TIME,
     SUMMARY_READING_TIME,
     Measure,
 )
-from lib.summarize.model import MOST, Length, LengthUnit, Summary
-from lib.ui.evidence import show_evidence
+from lib.summarize.model import Summary, SummaryRequest
+from lib.summarize.support import marks_of
+from lib.ui import resources
+from lib.ui.background import Progress, follow
+from lib.ui.engine_choice import (
+    FAILURES,
+    choose_engine,
+    choose_length,
+    choose_writing,
+    engine_source,
+    may_send,
+)
+from lib.ui.evidence import Marks, show_evidence
+from lib.ui.frame import show_source
 from lib.ui.markdown import escape
 from lib.ui.session import remember
-from lib.ui.text_input import SourceText
-
-DEFAULTS = {LengthUnit.SENTENCES: 5, LengthUnit.WORDS: 120, LengthUnit.PERCENT: 20}
+from lib.ui.text_input import SourceText, choose_text
 
 
-def choose_length() -> Length:
-    """Draw the unit and the amount, and return the length that the user chose."""
-    chosen = st.radio(
-        "Length in",
-        [unit.value for unit in LengthUnit],
-        format_func=str.capitalize,
-        horizontal=True,
-        key="summarize_unit",
-        bind="query-params",
-        persist_state="session",
-    )
-    unit = LengthUnit(chosen)
-    amount = st.number_input(
-        unit.value.capitalize(),
-        min_value=1,
-        max_value=MOST[unit],
-        value=DEFAULTS[unit],
-        key=f"summarize_{unit.value}",
-        bind="query-params",
-        persist_state="session",
-    )
-    return Length(unit, int(amount))
+def show_one_summary() -> None:
+    """Draw the view of one summary: text, engine and length, and the summary beside its source."""
+    inputs, results = st.columns([1, 3], gap="medium")
+    with inputs:
+        source = choose_text()
+        engine = choose_engine("summarize", "Engine")
+        writing = choose_writing("summarize") if engine.abstractive else None
+        length = choose_length()
+        show_source(engine_source(engine))
+        _, unknown = resources.endpoints()
+        if unknown:
+            st.caption(f"Endpoints cannot be listed: {escape(unknown)}")
+    with results:
+        if not source.text:
+            show_empty()
+            return
+        if not may_send("summarize", source.text, [engine]):
+            return
+        try:
+            made = _made(engine, writing, SummaryRequest(source.text, length))
+        except FAILURES as error:
+            st.error(escape(str(error)), icon=":material/error:")
+            return
+        if made is not None:
+            show_summary(*made, source)
+
+
+def _made(
+    engine: Engine, writing: Writing | None, request: SummaryRequest
+) -> tuple[Summary, Marks | None] | None:
+    """Return the summary and, of words that are not the source's, the marks; None until then."""
+    engines = resources.engines()
+
+    def work(progress: Progress) -> tuple[Summary, Marks | None]:
+        progress.report(0.0, f"Opening {engine.name}")
+        summarizer = engines.open(engine.id, writing)
+        summary = run(summarizer, request, progress.tell, progress.cancelled)
+        return summary, marks_of(request.text, summary) if engine.abstractive else None
+
+    made_from = (engine.id, writing, request)
+    return follow("summary", made_from, work, by_model=engine.abstractive)
 
 
 def show_empty() -> None:
@@ -57,12 +88,12 @@ def show_empty() -> None:
         )
 
 
-def show_summary(summary: Summary, source: SourceText) -> None:
+def show_summary(summary: Summary, marks: Marks | None, source: SourceText) -> None:
     """Draw measures, notes, the summary beside its source, and the downloads."""
     for note in summary.notes:
         st.info(escape(note), icon=":material/info:")
-    _show_measures(summary, source.text)
-    show_evidence(summary, source.text, key="summarize_evidence")
+    _show_measures(summary, marks, source.text)
+    show_evidence(summary, source.text, key="summarize_evidence", marks=marks)
     with st.container(horizontal=True, vertical_alignment="center"):
         st.download_button(
             "Download text",
@@ -83,7 +114,8 @@ def show_summary(summary: Summary, source: SourceText) -> None:
             key="summarize_download_json",
         )
         st.caption(
-            f"{summary.source_words:,} words read in {summary.timings.total * 1000:,.0f} ms",
+            f"{summary.words_read:,} of {summary.source_words:,} words read, "
+            f"in {duration(summary.timings.total)}",
             width="content",
         )
 
@@ -123,14 +155,19 @@ def reading_time(seconds: float) -> str:
     return f"{minutes // 60:,} h {minutes % 60} min"
 
 
+def duration(seconds: float) -> str:
+    """Return a time in milliseconds, from a second on in seconds."""
+    return f"{seconds * 1000:,.0f} ms" if seconds < 1 else f"{seconds:,.1f} s"
+
+
 def percent(share: float) -> str:
     """Return a percentage without digits it does not have."""
     return f"{share:.0f} %" if share >= 1 or share == 0 else "< 1 %"
 
 
-def _show_measures(summary: Summary, text: str) -> None:
-    shown = (COMPRESSION, COVERAGE, SUMMARY_READING_TIME, SOURCE_READING_TIME)
-    compression, coverage, reading, source_reading = remember(
+def _show_measures(summary: Summary, marks: Marks | None, text: str) -> None:
+    shown = (COMPRESSION, COVERAGE, SUMMARY_READING_TIME, SOURCE_READING_TIME, NOVELTY[2])
+    compression, coverage, reading, source_reading, novelty = remember(
         "summary_measures",
         (text, summary.text),
         lambda: tuple(measure.of(text, summary) for measure in shown),
@@ -147,11 +184,14 @@ def _show_measures(summary: Summary, text: str) -> None:
         )
         _show_measure(COMPRESSION, percent(compression), f"of {summary.source_words:,} words")
         _show_measure(COVERAGE, percent(coverage), "of the term weight")
-        _show_measure(
-            SUMMARY_READING_TIME,
-            reading_time(reading),
-            f"instead of {reading_time(source_reading)}",
-        )
+        if marks is None:  # sentences of the source have no new word
+            _show_measure(
+                SUMMARY_READING_TIME,
+                reading_time(reading),
+                f"instead of {reading_time(source_reading)}",
+            )
+        else:
+            _show_measure(NOVELTY[2], percent(novelty), "worded anew")
 
 
 def _show_measure(measure: Measure, value: str, beside: str) -> None:

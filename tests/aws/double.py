@@ -8,8 +8,10 @@ errors and event streams are botocore's. S3 and SNS are moto's: `with mock_aws()
 
 from __future__ import annotations
 
+import binascii
 import json
 import re
+import struct
 import threading
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping
@@ -250,11 +252,48 @@ def problems(value: Any, shape: Any) -> Iterator[str]:
 
 def encode(model: OperationModel, answer: Params) -> Wire:
     """Return an answer as the operation's protocol puts it on the wire."""
+    shape: Any = model.output_shape
+    if shape is not None and shape.event_stream_name:
+        return encode_stream(shape, answer)
     serializer = get_serializer_class(model.service_model.service_name, protocol(model))
     wire = serializer(model).serialize(answer)
     body = wire["body"] or b""
     headers = {**wire["headers"], "x-amzn-RequestId": REQUEST_ID}
     return wire["status_code"], headers, body.encode() if isinstance(body, str) else body
+
+
+def encode_stream(shape: Any, answer: Params) -> Wire:
+    """Return an answer whose body is a stream of events; errors in it come as AWS sends them."""
+    stream = shape.members[shape.event_stream_name]
+    named = {name: member.serialization.get("name", name) for name, member in shape.members.items()}
+    headers = {
+        named[name]: str(value) for name, value in answer.items() if name != shape.event_stream_name
+    }
+    body = b"".join(encode_event(stream, event) for event in answer[shape.event_stream_name])
+    kind = {"Content-Type": "application/vnd.amazon.eventstream", "x-amzn-RequestId": REQUEST_ID}
+    return 200, headers | kind, body
+
+
+def encode_event(stream: Any, event: Params) -> bytes:
+    """Return one event as application/vnd.amazon.eventstream frames it."""
+    ((name, members),) = event.items()
+    shape = stream.members[name]
+    kind = "exception" if shape.metadata.get("exception") else "event"
+    blobs = [
+        key for key, member in shape.members.items() if member.serialization.get("eventpayload")
+    ]
+    payload = members[blobs[0]] if blobs else json.dumps(members).encode()
+    texts = {":message-type": kind, f":{kind}-type": name, ":content-type": "application/json"}
+    headers = b"".join(
+        struct.pack("!B", len(key))
+        + key.encode()
+        + struct.pack("!BH", 7, len(text))
+        + text.encode()
+        for key, text in texts.items()
+    )
+    prelude = struct.pack("!II", len(headers) + len(payload) + 16, len(headers))
+    message = prelude + struct.pack("!I", binascii.crc32(prelude)) + headers + payload
+    return message + struct.pack("!I", binascii.crc32(message))
 
 
 def encode_error(model: OperationModel, error: WireError) -> Wire:

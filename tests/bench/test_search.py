@@ -172,17 +172,32 @@ def test_gain_is_linear_and_the_best_order_scores_one() -> None:
     assert ndcg(["x"] * 10 + ["b"], grades) == 0
 
 
-def test_our_ranking_and_that_of_bm25s_are_scored_end_to_end(
+def test_our_rankings_and_that_of_bm25s_are_scored_end_to_end(
     collection: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert read_collection(collection).questions == ["how do plates heat?"]
     monkeypatch.setattr(search_quality, "DATA", collection.parents[1])
-    monkeypatch.setattr(search_quality, "COLLECTIONS", (Collection("tiny", 0.9),))
-    score, difference = search_quality.run(quick=True)
+    monkeypatch.setattr(search_quality, "COLLECTIONS", (Collection("tiny", 0.9, 1.1),))
+    score, difference, reranked, gain, milliseconds = search_quality.run(quick=False)
     assert score.ours == 1
     assert score.peers == {"bm25s": 1}
     assert score.met
     assert difference.met
+    assert reranked.ours == 1
+    assert reranked.peers == {"lexical": 1, "in 32-bit arithmetic": 1}
+    assert reranked.met is False
+    assert gain.ours == 0
+    assert milliseconds.ours > 0
+
+
+def test_a_quick_run_re_ranks_one_collection(
+    collection: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search_quality, "DATA", collection.parents[1])
+    monkeypatch.setattr(search_quality, "COLLECTIONS", (Collection("tiny", 0.9, 1.1),))
+    assert len(search_quality.run(quick=True)) == 2
+    monkeypatch.setattr(search_quality, "QUICK_RERANKED", {"tiny"})
+    assert len(search_quality.run(quick=True)) == 5
 
 
 def test_without_the_collections_there_are_no_rows(

@@ -73,13 +73,31 @@ def test_a_click_in_the_tree_finds_what_its_count_promised(page: Page, library: 
 
 def test_quick_clicks_are_all_taken_in(page: Page, library: Server) -> None:
     ask(page, library)
-    for name in ("Databases", "Storage", "Compute"):
-        value(page, name).locator(".name").first.click(no_wait_after=True)
+    names = ("Databases", "Storage", "Compute")
+    boxes = [value(page, name).locator(".name").first.bounding_box() for name in names]
+    for box in boxes:  # by the mouse: click() gives up on what is drawn anew under it
+        assert box is not None
+        page.mouse.click(box["x"] + 5, box["y"] + 5)
     found(page, FOUND)
     expect(page.get_by_role("button", name="Technology: Compute")).to_be_visible()
     assert json.loads(parameter(page, "search_in")) == [[["Databases"], ["Storage"], ["Compute"]]]
     value(page, "Databases").get_by_role("treeitem", name="Release_Notes").click()
     found(page, FOUND - 4)
+
+
+def test_a_press_during_which_an_answer_comes_is_a_click(page: Page, library: Server) -> None:
+    ask(page, library)
+    storage = value(page, "Storage").locator(".name").first
+    box = storage.bounding_box()
+    assert box is not None
+    value(page, "Databases").locator(".name").first.click()
+    page.mouse.move(box["x"] + 5, box["y"] + 5)
+    page.mouse.down()
+    expect(page.get_by_role("button", name="Technology: Databases")).to_be_visible()
+    settled(page)
+    page.mouse.up()
+    expect(page.get_by_role("button", name="Technology: Storage")).to_be_visible()
+    assert json.loads(parameter(page, "search_in")) == [[["Databases"], ["Storage"]]]
 
 
 def test_the_tree_is_used_with_the_keyboard(page: Page, library: Server) -> None:
@@ -160,6 +178,24 @@ def test_a_cell_of_the_matrix_is_a_selection(page: Page, library: Server) -> Non
     assert json.loads(parameter(page, "search_in")) == [[["Databases", "User_Guides"]]]
 
 
+def test_a_bar_and_bounds_are_a_range(page: Page, library: Server) -> None:
+    ask(page, library, "&search_view=Distribution")
+    bars = page.locator(".js-plotly-plot .point")
+    expect(bars.first).to_be_visible()
+    settled(page)
+    box = bars.first.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] - 5)
+    found(page, len(COUNTS))  # each kind's first document is of 2010
+    assert parameter(page, "search_ranges") == "api_version_year:2010..2010"
+    last = page.get_by_label("To", exact=True)
+    last.fill("2012")
+    last.press("Enter")
+    found(page, sum(min(count, 3) for count in COUNTS.values()))
+    page.get_by_role("button", name="2010 to 2012").click()
+    found(page, FOUND)
+
+
 def test_results_and_counts_are_downloaded(page: Page, library: Server) -> None:
     ask(page, library)
     page.get_by_role("button", name="Download").click()
@@ -182,7 +218,7 @@ def serious(page: Page) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("view", ["Results", "Matrix", "Map", "As+code"])
+@pytest.mark.parametrize("view", ["Results", "Matrix", "Map", "Distribution", "As+code"])
 def test_every_view_is_accessible_and_fits(
     page: Page, library: Server, view: str, scheme: str
 ) -> None:

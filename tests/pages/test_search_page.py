@@ -10,12 +10,16 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from lib.identity import Role, SignInMethod, User
-from lib.search import ENGINE_NAME, index_folder
+from lib.search import ENGINE_NAME
+from lib.search.collections import AWS_DOCUMENTATION, index_folder
 from lib.search.engine import EmbeddedSearch
+from lib.search.model import MAX_QUERY_CHARACTERS, SearchRequest
+from lib.search.rerank import LOADING, Reranker
 from lib.settings import settings
 from lib.ui import resources
+from lib.ui.markdown import escape
 from lib.ui.pages import SEARCH
-from lib.ui.search_index import TITLE
+from lib.ui.search_index import job_title
 from tests.library import COUNTS, FOUND, OTHERS, QUESTION, write_library
 from tests.pages.conftest import visit
 
@@ -61,7 +65,9 @@ def total(app: AppTest) -> int:
 
 
 def jobs_of_index() -> list[str]:
-    return [job.state for job in resources.jobs().recent() if job.title == TITLE]
+    return [
+        job.state for job in resources.jobs().recent() if job.title == job_title(AWS_DOCUMENTATION)
+    ]
 
 
 def test_the_first_visit_starts_indexing_once() -> None:
@@ -170,11 +176,78 @@ def test_another_page_and_another_order_show_other_documents() -> None:
 
 
 @pytest.mark.usefixtures("library")
-@pytest.mark.parametrize("view", ["Matrix", "Map", "As code"])
+def test_order_by_meaning_changes_the_first_results_and_no_count() -> None:
+    resources.embedded_search(AWS_DOCUMENTATION.id).warm()
+    app = search(QUESTION)
+    by_words, counts = components(app)["hit_list_view"]["hits"], tree(app)
+    app.selectbox(key="search_sort").set_value("Meaning").run()
+    assert not app.exception
+    assert total(app) == FOUND
+    assert tree(app) == counts
+    by_meaning = components(app)["hit_list_view"]["hits"]
+    assert [hit["id"] for hit in by_meaning] != [hit["id"] for hit in by_words]
+    request = SearchRequest(QUESTION, rerank=True)
+    expected = resources.search().query(request).hits
+    assert [hit["id"] for hit in by_meaning] == [hit.id for hit in expected]
+    assert escape(LOADING) not in [one.value for one in app.caption]
+
+
+@pytest.mark.usefixtures("library")
+def test_order_by_meaning_says_while_the_model_is_being_loaded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Reranker, "load", lambda _: None)
+    app = search(QUESTION)
+    by_words = components(app)["hit_list_view"]["hits"]
+    app.selectbox(key="search_sort").set_value("Meaning").run()
+    assert components(app)["hit_list_view"]["hits"] == by_words
+    assert escape(LOADING) in [one.value for one in app.caption]
+
+
+@pytest.mark.usefixtures("library")
+@pytest.mark.parametrize("view", ["Matrix", "Map", "Distribution", "As code"])
 def test_every_view_opens(view: str) -> None:
     app = visit(SEARCH, search_view=view)
     assert not app.exception
     assert not app.error
+
+
+@pytest.mark.usefixtures("library")
+def test_bounds_beyond_what_browsers_count_to_are_shown() -> None:
+    app = visit(SEARCH, search_view="Distribution")
+    app.text_input(key="search_ranges").set_value(f"api_version_year:-{2**63}..{2**63 - 1}").run()
+    assert not app.exception
+    assert total(app) == FOUND
+
+
+@pytest.mark.usefixtures("library")
+def test_a_suggestion_for_a_query_at_its_limit_can_be_taken() -> None:
+    app = search("x" * (MAX_QUERY_CHARACTERS - 5) + " encr")
+    app.button(key="search_suggestion_0").click().run()
+    assert not app.exception
+    assert len(app.text_input(key="search_q").value or "") == MAX_QUERY_CHARACTERS
+
+
+@pytest.mark.usefixtures("library")
+def test_a_range_keeps_its_bars_and_can_be_taken_out_again() -> None:
+    app = search(QUESTION)
+    app.text_input(key="search_ranges").set_value("api_version_year:2010..2011").run()
+    within = sum(min(count, 2) for count in COUNTS.values())
+    assert total(app) == within
+    [chip] = [b for b in app.button if b.key == "search_range_api_version_year"]
+    assert chip.label.endswith(": 2010 to 2011")
+    chip.click().run()
+    assert total(app) == FOUND
+    assert not app.text_input(key="search_ranges").value
+
+
+@pytest.mark.usefixtures("library")
+@pytest.mark.parametrize("ranges", ["api_version_year:b..a", "service:1..2", "nothing:1..2", "x"])
+def test_a_range_that_cannot_be_read_says_so_and_everything_is_shown(ranges: str) -> None:
+    app = search(QUESTION)
+    app.text_input(key="search_ranges").set_value(ranges).run()
+    assert total(app) == FOUND
+    assert "Ranges in the address were ignored" in app.warning[0].value
 
 
 @pytest.mark.usefixtures("library")

@@ -118,11 +118,10 @@ def _rank(label: str) -> tuple[int, str, str]:
 
 
 def _candidates(documents: Iterable[Document], request: SearchRequest) -> Iterator[Document]:
-    for document in documents:
-        if (
-            may_find(request.user, document.access)
-            and (request.filter is None or satisfies(document, request.filter))
-            and _matches(list(documents), document, request)
+    visible = [document for document in documents if may_find(request.user, document.access)]
+    for document in visible:
+        if (request.filter is None or satisfies(document, request.filter)) and _matches(
+            visible, document, request
         ):
             yield document
 

@@ -10,7 +10,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from lib.search.analysis import blob_of, stem, words_of
+from lib.search.analysis import stem, words_of
+from lib.search.blobs import blob_of, hash_ids
 from lib.search.model import Access, Attribute, AttributeType, Document, Value
 from lib.search.segment import (
     Column,
@@ -116,6 +117,8 @@ def _segment(
     for form, documents_of_form in positions.items():
         for number, places in documents_of_form.items():
             of_stems[stem(form)].setdefault(number, []).extend(places)
+    ids = blob_of(document.id for document in documents)
+    hashes, holders = hash_ids(ids)
     return Segment(
         count=len(documents),
         words=Words(
@@ -134,7 +137,9 @@ def _segment(
         access=np.array(
             [0 if d.access == Access() else access.index(d.access) + 1 for d in documents], np.uint8
         ),
-        ids=blob_of(document.id for document in documents),
+        ids=ids,
+        id_hashes=hashes,
+        id_documents=holders,
         titles=blob_of(document.title for document in documents),
         texts=blob_of(document.text for document in documents),
         uris=blob_of(document.uri for document in documents),
@@ -144,12 +149,16 @@ def _segment(
 def _postings(words: list[dict[int, list[int]]], *, positions: bool) -> Postings:
     entries = [sorted(word.items()) for word in words]
     flat = [places for word in entries for _, places in word]
+    where, several = list[int](), list[int]()
+    for places in flat:
+        where.append(places[0] if len(places) == 1 else len(several))
+        several += [len(places), *places] if len(places) > 1 else []
     return Postings(
         offsets=np.cumsum([0, *map(len, entries)]).astype(np.uint64),
         documents=np.array([number for word in entries for number, _ in word], np.uint32),
         frequencies=np.array([min(len(places), 255) for places in flat], np.uint8),
-        position_offsets=np.cumsum([0, *map(len, flat)] if positions else []).astype(np.uint64),
-        positions=np.array([p for places in flat for p in places] if positions else [], np.uint32),
+        places=np.array(where if positions else [], np.uint32),
+        positions=np.array(several if positions else [], np.uint32),
     )
 
 

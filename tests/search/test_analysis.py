@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from lib.search.analysis import (
     MAX_WORD_CHARACTERS,
     Vocabulary,
-    blob_of,
     form_of,
     stem,
     words_of,
 )
+from lib.search.blobs import blob_of
 
 LETTERS = st.sampled_from(
     "aB_9 '-.\u00e9\u00c9e\u0301\ufb01\u0130\u00dfñя日語データ한국ไทยทำค์"
@@ -75,9 +75,9 @@ def test_bulk_and_single_analysis_are_the_same(first: list[str], second: list[st
         tokens = vocabulary.analyse(blob_of(texts))
         for i, text in enumerate(texts):
             numbers = tokens.forms[tokens.offsets[i] : tokens.offsets[i + 1]]
-            forms = [vocabulary.forms[number] for number in numbers]
+            forms = [vocabulary.forms.texts.text(number) for number in numbers]
             assert forms == [form for form, _start, _end in words_of(text)]
-            stems = [vocabulary.stems[vocabulary.stem_of[number]] for number in numbers]
+            stems = [vocabulary.stems.texts.text(n) for n in vocabulary.stem_of[numbers].tolist()]
             assert stems == [stem(form) for form in forms]
 
 
@@ -88,8 +88,8 @@ def test_a_vocabulary_grows_beyond_its_first_room() -> None:
     assert len(tokens.forms) == 2 * len(texts)
     for i in (0, 17, 39_999):
         first, second = tokens.forms[2 * i : 2 * i + 2]
-        assert vocabulary.forms[first] == f"word{i}"
-        assert vocabulary.forms[second] == words_of(texts[i])[1][0]
+        assert vocabulary.forms.texts.text(first) == f"word{i}"
+        assert vocabulary.forms.texts.text(second) == words_of(texts[i])[1][0]
     again = vocabulary.analyse(blob_of(texts))
     assert np.array_equal(again.forms, tokens.forms)
 
@@ -98,20 +98,18 @@ def test_long_words_that_differ_late_are_different_up_to_the_limit() -> None:
     vocabulary = Vocabulary()
     stub = "a" * (MAX_WORD_CHARACTERS - 1)
     vocabulary.analyse(blob_of([f"{stub}b {stub}c {stub}cd {stub}bb"]))
-    assert vocabulary.forms == [f"{stub}b", f"{stub}c"]
+    forms = vocabulary.forms.texts
+    assert [forms.text(i) for i in range(len(forms))] == [f"{stub}b", f"{stub}c"]
 
 
 def test_forms_and_stems_are_sorted_by_their_bytes() -> None:
     vocabulary = Vocabulary()
     for text in ("zebra running 日 apple", "éclair runs 𝒳 banana ﬀ"):
         vocabulary.analyse(blob_of([text]))
-        for texts, order in (
-            (vocabulary.forms, vocabulary.sorted_forms()),
-            (vocabulary.stems, vocabulary.sorted_stems()),
-        ):
-            encoded = [texts[number].encode() for number in order]
+        for lexicon in (vocabulary.forms, vocabulary.stems):
+            encoded = [lexicon.texts.text(number).encode() for number in lexicon.order.tolist()]
             assert encoded == sorted(encoded)
-            assert len(set(encoded)) == len(texts)
+            assert len(set(encoded)) == len(lexicon) == len(lexicon.texts)
 
 
 def _written_without_spaces(character: str) -> bool:

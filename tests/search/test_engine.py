@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
+from threading import Barrier, Event
 
 import bm25s
 import numpy as np
@@ -16,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lib.search.analysis import stem, words_of
+from lib.search.columns import SegmentView
 from lib.search.engine import EmbeddedSearch
 from lib.search.index import open_index
 from lib.search.match import Bm25, within_one_edit
@@ -39,6 +42,7 @@ from lib.search.model import (
     Value,
     Words,
 )
+from lib.search.spelling import Speller
 from lib.search.writer import open_writer
 from tests.search.contract import DOCUMENTS, SearchEngineContract
 from tests.search.contract import TYPES as CONTRACT_TYPES
@@ -492,6 +496,28 @@ def test_denial_wins_and_nobody_sees_restricted_documents() -> None:
     assert search.suggest("encr") == ("encryption",)
 
 
+@pytest.mark.parametrize("words", list(Words))
+@pytest.mark.parametrize("hidden", ["merger", '"merger plans"', "merg*", "merget~"])
+def test_words_of_others_are_as_if_they_did_not_exist(hidden: str, words: Words) -> None:
+    ann, ben = Principals(frozenset({"ann"})), Principals(frozenset({"ben"}))
+    secret = Document("secret", "Board", "Merger plans with the data.", access=Access(ben))
+    for query in (hidden, f"data {hidden}"):
+        request = SearchRequest(query, words, user=ann)
+        with_secret = engine(GUIDE, MANUAL, NOTE, secret).query(request)
+        without = engine(GUIDE, MANUAL, NOTE).query(request)
+        assert with_secret.notes == without.notes
+        assert with_secret.correction == without.correction
+        assert [hit.id for hit in with_secret.hits] == [hit.id for hit in without.hits]
+    assert engine(GUIDE, secret).query(SearchRequest(hidden, words, user=ben)).total == 1
+
+
+def test_what_was_deleted_is_no_word_of_the_query_any_more() -> None:
+    search = EmbeddedSearch(index_of([GUIDE, MANUAL, NOTE], TYPES, deleted=["guide"]))
+    response = search.query(SearchRequest("opens data"))
+    assert response.total == 1
+    assert response.notes == ("No document holds “opens”.",)
+
+
 def test_documents_come_back_whole() -> None:
     search = engine(GUIDE, MANUAL, NOTE)
     assert search.document("guide") == GUIDE
@@ -516,6 +542,28 @@ def test_a_correction_must_find_more() -> None:
     filtered = SearchRequest("dta", filter=AnyOf("tech", ("Nowhere",)))
     assert search.query(filtered).correction is None
     assert search.query(SearchRequest("dta", suggest_spelling=False)).correction is None
+
+
+def test_threads_that_need_a_speller_at_once_make_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    together, made = Barrier(4), list[Speller]()
+
+    class Slow(Speller):
+        def __init__(self, segments: Iterable[SegmentView]) -> None:
+            Event().wait(0.05)  # long enough for the other threads to ask as well
+            super().__init__(segments)
+            made.append(self)
+
+    monkeypatch.setattr("lib.search.engine.Speller", Slow)
+    search = engine(GUIDE, MANUAL, NOTE)
+
+    def ask(_number: int) -> str:
+        together.wait()
+        correction = search.query(SearchRequest("dta")).correction
+        return correction.query if correction else ""
+
+    with ThreadPoolExecutor(4) as pool:
+        assert set(pool.map(ask, range(4))) == {"data"}
+    assert len(made) == 1
 
 
 def test_suggestions_complete_the_last_word_and_titles() -> None:
@@ -594,6 +642,38 @@ def test_a_newer_commit_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lib.search.engine._REFRESH_SECONDS", -1.0)
     assert search.query(SearchRequest()).total == 2
     assert search.attributes() == newer.attributes
+
+
+def test_what_queries_need_is_made_again_before_they_ask_when_the_index_has_doubled(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    made = Event()
+
+    class Watched(Speller):
+        def __init__(self, segments: Iterable[SegmentView]) -> None:
+            known = tuple(segments)
+            super().__init__(known)
+            # A thread of an earlier test may make one, too.
+            if any(segment.forms.find("lighthouse") >= 0 for segment in known):
+                made.set()
+
+    monkeypatch.setattr("lib.search.engine.Speller", Watched)
+    search = EmbeddedSearch(open_index(tmp_path))
+    with open_writer(tmp_path) as writer:
+        writer.add([GUIDE, replace(MANUAL, title="Lighthouse")])
+        writer.commit()
+    assert not made.is_set()
+    search.refresh()
+    assert made.wait(30)
+
+
+def test_who_knows_of_a_newer_commit_sees_it_at_once(tmp_path: Path) -> None:
+    search = EmbeddedSearch(open_index(tmp_path))
+    with open_writer(tmp_path) as writer:
+        writer.add([GUIDE])
+        writer.commit()
+    search.refresh()
+    assert search.query(SearchRequest()).total == 1
 
 
 def test_an_index_on_disk_gives_the_answers_of_one_in_memory(tmp_path: Path) -> None:

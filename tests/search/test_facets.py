@@ -94,21 +94,21 @@ def check(
     st.sampled_from(["", "red", "red blue"]),
     st.lists(facet_requests(), min_size=1, max_size=3),
     st.integers(0, 14),
-    st.booleans(),
+    st.sampled_from(["as it is", "in a hash table", "in two threads", "in two threads, dense"]),
 )
 def test_every_level_counts_what_brute_force_counts(
-    documents: list[Document],
-    query: str,
-    wanted: list[FacetRequest],
-    cut: int,
-    sparse: bool,  # noqa: FBT001 - hypothesis draws it
+    documents: list[Document], query: str, wanted: list[FacetRequest], cut: int, counted: str
 ) -> None:
     request = SearchRequest(query, Words.ANY, facets=tuple(wanted))
     search = EmbeddedSearch(index_of(documents, TYPES, [min(cut, len(documents))]))
     with pytest.MonkeyPatch.context() as patch:
-        if sparse:
+        if counted == "in a hash table":
             patch.setattr(facets, "_SMALL_TABLE", 0)
             patch.setattr(facets, "_LARGE_TABLE", 0)
+        if "threads" in counted:
+            patch.setattr(facets, "_MOST_IN_CACHES", 0)
+            patch.setattr(facets, "_SHARED_FROM", 0)
+            patch.setattr(facets, "_DENSE", 1_000 if "dense" in counted else 1)
         response = search.query(request)
     assert response.total == len(expected_hits(documents, request))
     check(documents, request, response.facets)
@@ -202,3 +202,14 @@ def test_a_hierarchy_beyond_all_numbers_is_refused(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(facets, "_MOST_CELLS", 3)
     with pytest.raises(QueryError, match="a > b has too many combinations"):
         count(documents_of(("x", "1")), FacetRequest(("a", "b")))
+
+
+@pytest.mark.parametrize("dense", [1, 1_000])
+def test_two_threads_count_what_one_does(monkeypatch: pytest.MonkeyPatch, dense: int) -> None:
+    documents = documents_of(*((f"{n % 7}", f"{n % 3}") for n in range(100)))
+    facet = FacetRequest(("a", "b"), top=None)
+    alone = count(documents, facet)
+    monkeypatch.setattr(facets, "_MOST_IN_CACHES", 0)
+    monkeypatch.setattr(facets, "_SHARED_FROM", 0)
+    monkeypatch.setattr(facets, "_DENSE", dense)
+    assert count(documents, facet) == alone

@@ -117,6 +117,8 @@ def test_any_address_is_read_or_refused(levels: str, selected: str) -> None:
         ("kind>kind", "", "different levels"),
         ("kind:0", "", "between 1 and 1,000"),
         ("kind:9999999999999", "", "between 1 and 1,000"),
+        ("kind:000000001" + "9" * 5_000, "", "between 1 and 1,000"),
+        ("kind", '[[["\\ud800"]]]', "JSON"),
         ("kind", '[[["a","b"]]]', "deeper"),
         ("kind", '[[],[["a"]]]', "hierarchies"),
         ("kind", '[[["a"]]', "JSON"),

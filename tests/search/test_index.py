@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections import defaultdict
 from datetime import UTC, datetime
@@ -17,7 +18,7 @@ from lib.search.builder import TITLE_GAP
 from lib.search.files import IndexDamaged
 from lib.search.index import MANIFEST, Index, Manifest, open_index, read_manifest
 from lib.search.model import Access, Attribute, AttributeType, Document, Principals, Value
-from lib.search.segment import ListColumn, NumberColumn, Segment, StringColumn
+from lib.search.segment import ListColumn, NumberColumn, Postings, Segment, StringColumn
 from lib.search.writer import open_writer
 
 Where = dict[str, dict[str, list[int]]]  # form, document id, positions
@@ -75,6 +76,14 @@ def _attributes(index: Index, segment: Segment, number: int) -> dict[str, Value]
     return values
 
 
+def positions_of(postings: Postings, posting: int) -> list[int]:
+    place = int(postings.places[posting])
+    if postings.frequencies[posting] == 1:
+        return [place]
+    positions: list[int] = postings.positions[place + 1 :][: postings.positions[place]].tolist()
+    return positions
+
+
 def postings_of(index: Index) -> tuple[Where, dict[str, dict[str, int]]]:
     """Read where each form and how often each stem stands in live documents."""
     forms: Where = defaultdict(dict)
@@ -93,10 +102,9 @@ def postings_of(index: Index) -> tuple[Where, dict[str, dict[str, int]]]:
             assert holders == sorted(set(holders))
             assert holders
             for posting, holder in zip(range(start, end), holders, strict=True):
-                first, last = postings.position_offsets[posting : posting + 2].tolist()
-                assert postings.frequencies[posting] == min(last - first, 255)
+                places = positions_of(postings, posting)
+                assert postings.frequencies[posting] == min(len(places), 255)
                 if segment.live[holder]:
-                    places = postings.positions[first:last].tolist()
                     forms[name][segment.ids.text(holder)] = places
         postings = words.stem_postings
         for word, name in enumerate(stem_names):
@@ -264,6 +272,21 @@ def test_a_file_cut_short_is_noticed_at_opening(
             open_index(folder)
         path.write_bytes(whole)
     open_index(folder)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_file_cut_short_is_noticed_by_who_has_it_open(
+    committed: Path, tmp_path: Path, kind: str
+) -> None:
+    folder = shutil.copytree(committed, tmp_path / "index")
+    index = open_index(folder)
+    assert index.refresh() is index
+    for path in folder.glob(kind):
+        whole = path.read_bytes()
+        os.truncate(path, len(whole) // 2)
+        with pytest.raises(IndexDamaged, match=path.name):
+            index.refresh()
+        path.write_bytes(whole)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,9 +13,10 @@ import pytest
 from lib.jobs import Cancelled, JobError
 from lib.search import indexing
 from lib.search.index import MANIFEST, Index, open_index
-from lib.search.indexing import MEMORY, Memory, index_corpus, update_index
+from lib.search.indexing import MEMORY, Memory, index_source, update_index
 from lib.search.model import Document
 from lib.search.sources import Change, Changed, Progress, Removed, Skipped, no_progress
+from lib.search.sources.folder import Folder
 from lib.search.writer import open_writer
 
 
@@ -145,13 +148,15 @@ def test_an_index_gets_another_source_as_a_whole(tmp_path: Path) -> None:
     assert texts(open_index(tmp_path)) == {"b": "other"}
 
 
-@pytest.mark.parametrize("damage", ["lost", "cut"])
+@pytest.mark.parametrize("damage", ["lost", "cut", "of another format"])
 def test_a_lost_or_damaged_index_is_made_anew(tmp_path: Path, damage: str) -> None:
     shelf = Shelf({"a": "one", "b": "two"})
     update_index(Reports(), tmp_path, shelf)
     manifest = tmp_path / MANIFEST
     if damage == "lost":
         manifest.unlink()
+    elif damage == "of another format":
+        manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"format": 1}))
     else:
         manifest.write_bytes(manifest.read_bytes()[:30])
     assert counted(tmp_path, shelf) == (2, 0, 0, 0)
@@ -191,7 +196,7 @@ def test_a_segment_cut_in_half_is_made_anew(tmp_path: Path) -> None:
 
 
 def run(folder: Path, **source: str) -> dict[str, Any]:
-    result = index_corpus(Reports(), folder=str(folder), source=source)
+    result = index_source(Reports(), folder, source, "Handbooks")
     assert json.loads(json.dumps(result)) == result
     return result
 
@@ -222,11 +227,35 @@ def test_a_source_that_is_not_there_fails_with_a_sentence(tmp_path: Path) -> Non
 
 
 def test_a_second_writer_fails_with_a_sentence(tmp_path: Path) -> None:
-    with open_writer(tmp_path / "index"), pytest.raises(JobError, match="another process"):
+    with (
+        open_writer(tmp_path / "index"),
+        pytest.raises(JobError, match=r"Handbooks was not indexed.*another process"),
+    ):
         run(tmp_path / "index", kind="folder", path=str(tmp_path))
 
 
 def test_an_index_that_cannot_be_written_fails_with_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(JobError, match="could not be written"):
+    with pytest.raises(JobError, match=r"could not be written.*Not a directory\.$"):
         run(tmp_path / "file" / "index", kind="folder", path=str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("number", "says"),
+    [
+        (errno.ENOSPC, "No space left on device. Make room on the disk, then index again."),
+        (errno.EDQUOT, "Disk quota exceeded. Make room on the disk, then index again."),
+        (errno.EACCES, "Permission denied."),
+        (errno.EIO, "Input/output error."),
+    ],
+)
+def test_room_is_asked_for_only_where_there_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, says: str
+) -> None:
+    def fail(*_: object) -> Iterator[Change]:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Folder, "changes", fail)
+    with pytest.raises(JobError) as failed:
+        run(tmp_path / "index", kind="folder", path=str(tmp_path))
+    assert str(failed.value) == f"Handbooks was not indexed. {says}"

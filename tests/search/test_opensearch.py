@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +13,7 @@ from lib.search.model import (
     Access,
     AttributeType,
     Bucket,
+    Correction,
     Document,
     FacetRequest,
     HistogramRequest,
@@ -19,6 +21,7 @@ from lib.search.model import (
     QueryError,
     SearchEngine,
     SearchRequest,
+    Words,
 )
 from lib.search.opensearch import OpenSearchEngine, _corrected, _unmarked
 from tests.search.contract import DOCUMENTS, TYPES, SearchEngineContract, found, own_tree, tree_of
@@ -107,6 +110,26 @@ def test_hides_what_anybody_is_denied_from_visitors(double: OpenSearchDouble) ->
     ]
     assert totals == [0, 0, 1]
     assert engine.attributes() == ()
+
+
+def test_corrects_to_no_word_that_others_alone_may_read(double: OpenSearchDouble) -> None:
+    engine = OpenSearchEngine(double.url, "corrected")
+    engine.create({})
+    ben = Principals(frozenset({"ben"}))
+    engine.add(
+        [
+            Document("open", "Data", "Encrypt data."),
+            Document("secret", "Board", "Merger of data.", access=Access(ben)),
+        ]
+    )
+    for words in Words:
+        request = SearchRequest("mergor encript", words, user=Principals(frozenset({"ann"})))
+        assert engine.query(request).correction is None
+        assert engine.query(replace(request, user=None)).correction is None
+    request = SearchRequest("mergor encript", Words.ANY, user=ben)
+    assert engine.query(request).correction == Correction("merger encrypt", 2)
+    request = SearchRequest("dato encript", user=Principals(frozenset({"ann"})))
+    assert engine.query(request).correction == Correction("data encrypt", 1)
 
 
 def test_sends_one_search_for_several_hierarchies(
@@ -232,6 +255,11 @@ def test_says_what_the_query_language_ignores(opensearch: OpenSearchEngine) -> N
     assert opensearch.query(SearchRequest('"data')).notes == (
         "A quotation mark has no partner and was ignored.",
     )
+
+
+def test_says_that_it_does_not_re_rank(opensearch: OpenSearchEngine) -> None:
+    [note] = opensearch.query(SearchRequest("data", rerank=True)).notes
+    assert "not re-ranked" in note
 
 
 def test_shows_ten_thousand_results_and_says_so(

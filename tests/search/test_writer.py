@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import os
 import random
 import resource
@@ -68,6 +69,31 @@ def test_documents_beyond_one_segment_replace_those_before(
     assert texts_of(index) == {f"d{i}": "newer" if i >= 5 else "some text" for i in range(12)}
 
 
+def test_documents_keep_their_order_over_segments_and_merges(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer_module, "SEGMENT_DOCUMENTS", 7)
+    with open_writer(tmp_path) as writer:
+        writer.add(documents(0, 100))
+        writer.commit()
+        assert list(texts_of(open_index(tmp_path))) == [f"d{i}" for i in range(100)]
+        writer.add(documents(90, 120))
+        writer.merge()
+    assert list(texts_of(open_index(tmp_path))) == [f"d{i}" for i in range(120)]
+
+
+def test_documents_are_deleted_while_the_second_thread_writes_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer_module, "SEGMENT_DOCUMENTS", 5)
+    with open_writer(tmp_path) as writer:
+        writer.add(documents(0, 22))
+        writer.delete(["d17", "d18", "d21"])
+        writer.commit()
+    gone = {17, 18, 21}
+    assert texts_of(open_index(tmp_path)).keys() == {f"d{i}" for i in range(22) if i not in gone}
+
+
 def test_much_text_starts_a_new_segment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer_module, "SEGMENT_CHARACTERS", 100)
     with open_writer(tmp_path) as writer:
@@ -112,6 +138,51 @@ def test_a_segment_with_many_dead_documents_is_written_anew(tmp_path: Path) -> N
         writer.delete(f"d{i}" for i in range(10))
         writer.commit()
     assert open_index(tmp_path).segments == ()
+
+
+def test_segments_are_merged_before_too_many_files_are_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer_module, "SEGMENT_DOCUMENTS", 2)
+    monkeypatch.setattr(writer_module, "MAX_SEGMENTS", 5)
+    with open_writer(tmp_path) as writer:
+        writer.add(documents(0, 60))
+        assert len(list(tmp_path.glob("*.segment"))) < 30
+        version = writer.commit()
+    index = open_index(tmp_path)
+    assert index.version == version
+    assert list(texts_of(index)) == [f"d{i}" for i in range(60)]
+
+
+def test_segments_too_large_together_are_not_merged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer_module, "SEGMENT_DOCUMENTS", 10)
+    monkeypatch.setattr(writer_module, "LARGEST_SEGMENT", 1_000)
+    with open_writer(tmp_path) as writer:
+        writer.add(documents(0, 60))
+        writer.commit()
+        writer.delete(["d1"])
+        writer.merge()
+    index = open_index(tmp_path)
+    assert [segment.count for segment in index.segments] == [10] * 6
+    assert len(texts_of(index)) == 59
+
+
+def test_collections_are_as_before_once_documents_were_added(tmp_path: Path) -> None:
+    before = gc.get_threshold()
+    with open_writer(tmp_path / "one") as one, open_writer(tmp_path / "other") as other:
+
+        def more() -> Iterator[Document]:
+            assert gc.get_threshold() != before
+            other.add(documents(0, 1))
+            yield Document("a", "", "")
+
+        one.add(more())
+        assert gc.get_threshold() == before
+        with pytest.raises(ZeroDivisionError):
+            one.add(Document(str(1 // n), "", "") for n in (1, 0))
+        assert gc.get_threshold() == before
 
 
 def test_values_of_another_type_are_left_out_with_a_sentence(tmp_path: Path) -> None:
@@ -255,6 +326,35 @@ def test_a_full_disk_leaves_the_last_commit(tmp_path: Path, size: int) -> None:
     index.verify()
 
 
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), MemoryError()])
+def test_an_error_in_the_second_thread_reaches_the_first_and_leaves_the_last_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    monkeypatch.setattr(writer_module, "SEGMENT_DOCUMENTS", 3)
+    threads = set[int]()
+
+    def fail(*_: object) -> int:
+        threads.add(threading.get_ident())
+        raise error
+
+    with open_writer(tmp_path) as writer:
+        writer.add(documents(0, 10))
+        version = writer.commit()
+        with monkeypatch.context() as patch:
+            patch.setattr(writer_module, "write_arrays", fail)
+            with pytest.raises(IndexWriteError if isinstance(error, OSError) else MemoryError):
+                writer.add(documents(10, 100))
+        assert threads
+        assert threading.get_ident() not in threads
+        index = open_index(tmp_path)
+        assert index.version == version
+        assert texts_of(index).keys() == {f"d{i}" for i in range(10)}
+        writer.add(documents(5, 15, "newer"))
+        writer.commit()
+    found = {f"d{i}": "newer" if i >= 5 else "some text" for i in range(15)}
+    assert texts_of(open_index(tmp_path)) == found
+
+
 CHANGE_UNTIL_KILLED = """
 import os, sys
 from pathlib import Path
@@ -324,6 +424,46 @@ def test_a_kill_at_any_point_leaves_a_whole_commit(tmp_path: Path) -> None:
         writer.commit()
     named = open_index(tmp_path).manifest.files()
     assert {path.name for path in tmp_path.iterdir()} == {"lock", MANIFEST, *named}
+
+
+KILLED_WHILE_WRITING = """
+import os, signal, sys
+from pathlib import Path
+from lib.search import files, writer as w
+from lib.search.model import Document
+w.SEGMENT_DOCUMENTS = 5
+append = files.ArrayFile.append
+
+def append_and_die(file, name, chunk):
+    append(file, name, chunk)
+    if name == sys.argv[2]:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+with w.open_writer(Path(sys.argv[1])) as writer:
+    files.ArrayFile.append = append_and_die
+    writer.add(Document(f"d{i}", "", "newer", attributes={"k": "newer"}) for i in range(20))
+    writer.commit()
+"""
+
+
+@pytest.mark.parametrize("array", ["ids.offsets", "form_postings.documents", "lengths"])
+def test_a_kill_while_the_second_thread_writes_leaves_the_last_commit(
+    tmp_path: Path, array: str
+) -> None:
+    with open_writer(tmp_path) as writer:
+        writer.add(documents(0, 20))
+        version = writer.commit()
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED_WHILE_WRITING, str(tmp_path), array], cwd=ROOT, check=False
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert len(list(tmp_path.glob("*.segment"))) > 1
+    index = open_index(tmp_path)
+    index.verify()
+    assert (index.version, len(texts_of(index))) == (version, 20)
+    with open_writer(tmp_path) as writer:
+        assert writer.commit() == version
+    assert {path.name for path in tmp_path.iterdir()} == {"lock", MANIFEST, *index.manifest.files()}
 
 
 READ_WHILE_WRITTEN = """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -57,6 +58,12 @@ def test_a_tree_says_what_is_selected_and_what_it_does_not_show() -> None:
     assert data["expanded"] == [["Storage"]]
     assert data["title"] == "Technology › Document type"
     json.dumps(data, allow_nan=False)
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_a_tree_says_whether_its_counts_are_exact(exact: bool) -> None:  # noqa: FBT001 - a case
+    counted = replace(RESULT, exact=exact)
+    assert facet_data(Facet(RESULT.attributes), counted, "", {})["exact"] is exact
 
 
 @pytest.mark.parametrize(

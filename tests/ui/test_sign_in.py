@@ -16,7 +16,7 @@ from streamlit.testing.v1 import AppTest
 from streamlit_authenticator.models import CookieModel
 
 import lib.settings
-from lib.identity import Identity, open_identity
+from lib.identity import Identity, Role, open_identity
 from lib.settings import Settings, settings
 from lib.store import Store, open_store, utc_now
 from lib.ui import resources, sign_in
@@ -41,11 +41,15 @@ def page() -> None:
 
     from lib.settings import settings
     from lib.ui import resources
-    from lib.ui.sign_in import current_user, sign_out
+    from lib.ui.sign_in import current_user, live_user, sign_out
+
+    def click() -> None:
+        st.session_state["clicked"] = live_user(resources.identity())
 
     user = current_user(resources.identity(), settings())
     st.text(f"{user.username} is {user.role}")
     st.text_input("Draft", key="draft")
+    st.button("Change", key="change", on_click=click)
     if st.button("Sign out", key="out"):
         sign_out()
 
@@ -255,6 +259,18 @@ class TestSession:
         users_file.write_text(users_file.read_text().replace("admin", "analyst"))
         assert texts(tab.run()) == ["ada is analyst"]
 
+    def test_a_click_that_runs_before_the_page_knows_who_is_there_now(
+        self, identity: Identity, visit: Visit, users_file: Path
+    ) -> None:
+        tab = submit(visit(identity))
+        users_file.write_text(users_file.read_text().replace("admin", "analyst"))
+        tab.button(key="change").click().run()
+        assert tab.session_state["clicked"].role == Role.ANALYST
+        identity.revoke_all("ada", by="ben")
+        tab.button(key="change").click().run()
+        assert tab.session_state["clicked"] is None
+        assert has_form(tab)
+
     def test_the_token_is_not_drawn(self, identity: Identity, visit: Visit) -> None:
         tab = submit(visit(identity))
         token = tab.session_state[sign_in.TOKEN]
@@ -389,6 +405,16 @@ class TestOidc:
         tab = visit(identity, claims)
         assert texts(tab.run()) == ["ben@example.com is analyst"]
         assert len(identity.sessions()) == 1
+
+    def test_a_click_after_the_end_of_the_session_is_nobody_s(
+        self, identity: Identity, visit: Visit, claims: dict[str, Any]
+    ) -> None:
+        tab = visit(identity, claims)
+        tab.button(key="change").click().run()
+        assert tab.session_state["clicked"].username == "ben@example.com"
+        identity.revoke_all("ben@example.com", by="ada")
+        tab.button(key="change").click().run()
+        assert tab.session_state["clicked"] is None
 
     def test_a_cookie_replayed_after_sign_out_is_refused(
         self,

@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 
 from lib.search.model import Document, Value
 from lib.search.sources.metadata import SUFFIX, Metadata, MetadataError, parse_metadata
-from lib.search.sources.model import Change, Changed, Progress, Removed, Skipped
+from lib.search.sources.model import Change, Changed, Progress, Removed, Skipped, SourceError
 from lib.search.sources.readers import (
     MAX_FILE_BYTES,
     ReadError,
@@ -19,6 +19,14 @@ from lib.search.sources.readers import (
     read_file,
     read_rows,
 )
+
+METADATA_SHUT = "Its metadata file cannot be read."
+METADATA_GONE = (
+    "Its metadata file is gone, so the document stays as it was. Put the file back, or one of {} "
+    "alone to open the document to everybody."
+)
+
+_NONE = "-"  # instead of the stamp of a metadata file
 
 
 @dataclass(frozen=True)
@@ -70,7 +78,7 @@ class _Pair:
 
     @property
     def stamp(self) -> str:
-        return f"{self.file.stamp}/{self.metadata.stamp if self.metadata else '-'}"
+        return f"{self.file.stamp}/{self.metadata.stamp if self.metadata else _NONE}"
 
 
 class _Memory:
@@ -90,6 +98,11 @@ class _Memory:
         """Return the stamp that a file and its metadata had, None where they are new."""
         before = self._before.get(name)
         return before.stamp if before else None
+
+    def was_described(self, name: str) -> bool:
+        """Tell whether a file had a metadata file."""
+        stamp = self.stamp(name)
+        return stamp is not None and not stamp.endswith(f"/{_NONE}")
 
     def digest(self, name: str) -> str | None:
         """Return the digest that a file and its metadata had, None where they are new."""
@@ -124,11 +137,19 @@ def file_changes(
     """Yield what differs between files and the documents known.
 
     A file is read only where its stamp, or that of its metadata, is another, and parsed only where
-    its content is. A file that cannot be read keeps the documents of its last good version.
+    its content is. A file that cannot be read, or whose metadata cannot or is gone, keeps the
+    documents of its last good version. Raises `SourceError` where a folder of metadata files is
+    named and holds none.
     """
+    _check_metadata_folder(listing, metadata_folder)
     memory = _Memory(known)
     pairs, orphans = _pair(listing.files, metadata_folder)
     yield from (*listing.skipped, *orphans)
+    barred = _barred(pairs, listing, metadata_folder, memory)
+    for name, reason in barred.items():
+        memory.keep(name)
+        yield Skipped(name, reason)
+    pairs = [pair for pair in pairs if pair.file.name not in barred]
     unread = [pair for pair in pairs if pair.stamp != memory.stamp(pair.file.name)]
     read = {pair.file.name for pair in pairs} - {pair.file.name for pair in unread}
     for name in read | memory.below(listing.closed):
@@ -141,11 +162,11 @@ def file_changes(
 
 def _pair(files: Iterable[StoredFile], metadata_folder: str) -> tuple[list[_Pair], list[Skipped]]:
     """Return each document's file with its metadata file, and metadata files without a document."""
-    prefix = f"{metadata_folder.strip('/')}/" if metadata_folder.strip("/") else ""
+    prefix = _prefix(metadata_folder)
     described: dict[str, StoredFile] = {}
     documents: list[StoredFile] = []
     for file in files:
-        if file.name.endswith(SUFFIX) and file.name.startswith(prefix):
+        if _describes(file, prefix):
             described[file.name[len(prefix) : -len(SUFFIX)]] = file
         elif not (prefix and file.name.startswith(prefix)):
             documents.append(file)
@@ -156,6 +177,40 @@ def _pair(files: Iterable[StoredFile], metadata_folder: str) -> tuple[list[_Pair
         for name, file in sorted(described.items())
     ]
     return pairs, orphans
+
+
+def _prefix(metadata_folder: str) -> str:
+    return f"{metadata_folder.strip('/')}/" if metadata_folder.strip("/") else ""
+
+
+def _check_metadata_folder(listing: Listing, metadata_folder: str) -> None:
+    # Deleted, renamed or not mounted, it would open every document to everybody.
+    prefix = _prefix(metadata_folder)
+    is_closed = any(f.startswith(prefix) or prefix.startswith(f) for f in listing.closed)
+    if prefix and not (is_closed or any(_describes(file, prefix) for file in listing.files)):
+        raise SourceError(
+            f"There are no metadata files below {prefix}, so who may find the documents is not "
+            "known. Put the files back, or add the documents again without a place for metadata."
+        )
+
+
+def _describes(file: StoredFile, prefix: str) -> bool:
+    return file.name.startswith(prefix) and file.name.endswith(SUFFIX)
+
+
+def _barred(
+    pairs: Iterable[_Pair], listing: Listing, metadata_folder: str, memory: _Memory
+) -> dict[str, str]:
+    """Return why files are left alone whose metadata, which says who may find them, is missing."""
+    prefix, found = _prefix(metadata_folder), dict[str, str]()
+    shut = {name.rstrip("/") for name in (*listing.closed, *(s.name for s in listing.skipped))}
+    for name in (pair.file.name for pair in pairs if pair.metadata is None):
+        path = PurePosixPath(f"{prefix}{name}{SUFFIX}")
+        if not shut.isdisjoint(map(str, (path, *path.parents))):
+            found[name] = METADATA_SHUT
+        elif memory.was_described(name):
+            found[name] = METADATA_GONE
+    return found
 
 
 def _read_pair(pair: _Pair, memory: _Memory) -> Iterator[Change]:

@@ -1,8 +1,7 @@
-"""Documents in a folder of this machine, or uploaded from a browser."""
+"""Documents in a folder of this machine."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 from collections.abc import Iterator, Mapping
@@ -35,21 +34,6 @@ class Folder:
     ) -> Iterator[Change]:
         """Yield what differs from the documents known; raises `SourceError`."""
         yield from file_changes(list_folder(self.path), known, self.metadata, progress)
-
-
-@dataclass(frozen=True)
-class Uploads:
-    """Files uploaded together: names, which are never used as paths, and contents."""
-
-    name: str
-    files: Mapping[str, bytes]
-
-    def changes(
-        self, known: Mapping[str, str], progress: Progress = no_progress
-    ) -> Iterator[Change]:
-        """Yield what differs from the documents known."""
-        listing = Listing(tuple(_uploaded(name, data) for name, data in self.files.items()))
-        yield from file_changes(listing, known, "", progress)
 
 
 def list_folder(path: Path) -> Listing:
@@ -118,11 +102,6 @@ def _read(path: Path) -> bytes:
             return file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         raise ReadError(f"It cannot be read: {error.strerror}.") from None
-
-
-def _uploaded(name: str, content: bytes) -> StoredFile:
-    stamp = hashlib.sha256(content).hexdigest()
-    return StoredFile(name, len(content), stamp, lambda: content)
 
 
 def _shown(name: str) -> str:

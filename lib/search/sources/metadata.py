@@ -1,5 +1,10 @@
 """Kendra's metadata files: `report.pdf.metadata.json` describes `report.pdf`.
 
+A metadata file says who may find its document, so one that is wrong, out of reach or gone leaves
+the document as it was indexed, also where the document itself has changed. To open a document to
+everybody again, replace its metadata file by one that holds `{}`. Where a folder of metadata files
+is named and holds none, nothing is indexed. An index that begins anew remembers no metadata files.
+
 https://docs.aws.amazon.com/kendra/latest/dg/s3-metadata.html
 """
 
@@ -109,9 +114,13 @@ def _string(fields: Mapping[str, Any], name: str) -> str:
 
 def _link(uri: Value) -> str:
     # Shown as a link, so nothing that a browser would run.
-    if isinstance(uri, str) and urlsplit(uri).scheme.lower() in LINK_SCHEMES:
-        return uri
-    raise MetadataError("_source_uri must be a link with http, https or s3.")
+    try:
+        is_link = isinstance(uri, str) and urlsplit(uri).scheme.lower() in LINK_SCHEMES
+    except ValueError:  # a bracket that is no part of an IPv6 address
+        is_link = False
+    if not is_link:
+        raise MetadataError("_source_uri must be a link with http, https or s3.")
+    return str(uri)
 
 
 def _attributes(attributes: Any) -> dict[str, Value]:
@@ -186,7 +195,13 @@ def _entry(entry: Any) -> tuple[str, str, str]:
         name, kind, access = (entry.get(key) for key in ("Name", "Type", "Access"))
         is_named = isinstance(name, str) and name.strip()
         if is_named and kind in ("USER", "GROUP") and access in ("ALLOW", "DENY"):
-            return str(name).strip(), str(kind), str(access)
+            if (kind, access) == ("GROUP", "DENY"):  # users have no groups here: nobody is denied
+                raise MetadataError(
+                    "AccessControlList denies the document to a group, and nobody's groups are "
+                    "known here: name the users instead."
+                )
+            name = str(name).strip()
+            return name.casefold() if kind == "USER" else name, str(kind), str(access)
     raise MetadataError(
         'Each entry of AccessControlList must be like {"Name": "alice", "Type": "USER or GROUP", '
         '"Access": "ALLOW or DENY"}.'

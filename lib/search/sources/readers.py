@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from io import StringIO
+from itertools import islice
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -16,6 +17,7 @@ from lib.documents import (
     DocumentError,
     DocumentText,
     decode,
+    join_lines,
     limited,
     read_docx,
     read_html,
@@ -25,6 +27,8 @@ from lib.search.model import Value
 from lib.search.sources.metadata import DATES, MAX_NAME_CHARACTERS, parse_date
 
 MAX_FILE_BYTES = 50_000_000  # as in Kendra
+MAX_JSON_BYTES = 10_000_000
+MAX_ROWS = 500_000  # of a CSV file, each a document in memory
 MAX_FACET_CHARACTERS = 200  # columns with longer values are text, not attributes
 TITLE_COLUMNS = ("title", "name", "subject", "headline")
 
@@ -127,15 +131,21 @@ def _read_text(content: bytes) -> Reading:
 
 
 def _read_json(content: bytes) -> Reading:
+    if len(content) > MAX_JSON_BYTES:  # in memory a value takes up to 50 times its length
+        raise ReadError(
+            f"It has {len(content):,} bytes of JSON; the limit is {MAX_JSON_BYTES:,}. Split it."
+        )
     try:
         value = json.loads(_plain(content))
-        text = "\n".join(_json_lines(value, ""))
+        text = join_lines(_json_lines(value, ""))
     except json.JSONDecodeError as error:
         raise ReadError(
             f"It is not JSON: {error.msg} in line {error.lineno}, column {error.colno}."
         ) from None
     except RecursionError:
         raise ReadError("It is nested too deeply.") from None
+    except DocumentError:
+        raise
     except ValueError:
         raise ReadError("It holds a number that is too long.") from None
     title = value.get("title", value.get("name")) if isinstance(value, dict) else None
@@ -195,9 +205,11 @@ def read_rows(content: bytes) -> list[Reading]:
 def _table(text: str) -> tuple[list[str], list[list[str]]]:
     """Return the header and the rows that hold anything, all as long as the header."""
     try:
-        lines = list(csv.reader(StringIO(text), _dialect(text)))
+        lines = list(islice(csv.reader(StringIO(text), _dialect(text)), MAX_ROWS + 2))
     except csv.Error as error:
         raise ReadError(f"It is not CSV: {error}.") from None
+    if len(lines) > MAX_ROWS + 1:
+        raise ReadError(f"It has more than {MAX_ROWS:,} rows. Split it.")
     rows = [cells for line in lines if any(cells := [cell.strip() for cell in line])]
     if len(rows) < 2:  # noqa: PLR2004 - a header and a row
         raise ReadError("It holds no row below a header.")

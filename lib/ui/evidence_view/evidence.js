@@ -1,4 +1,5 @@
 // Draws a summary beside its source; a chosen summary sentence lights up the sentences it rests on.
+// Parts of the summary that the source lacks are marked, each kind by a line of its own.
 // All text goes in through textContent, so nothing a document holds is ever read as HTML.
 
 export default function ({ data, parentElement }) {
@@ -10,7 +11,7 @@ export default function ({ data, parentElement }) {
   const marks = data.summary.map((sentence, index) => stripMark(sentence, index));
   const choices = data.summary.map((sentence, index) => summaryChoice(sentence, index));
   const source = sourceText(data.gaps, spans);
-  const announcer = element("p", { className: "announcer", role: "status" });
+  const announcer = element("p", { className: "unseen", role: "status" });
 
   const chosenFor = new Map(); // source sentence -> the summary sentence that quotes it
   data.summary.forEach((sentence, index) => {
@@ -42,6 +43,7 @@ export default function ({ data, parentElement }) {
           element("h2", { textContent: "Summary" }),
           copy,
         ]),
+        ...(data.legend ? [legend(data.legend)] : []),
         element("ol", {}, choices.map((choice) => element("li", {}, [choice]))),
       ]),
       element("section", { className: "original", ariaLabel: "Source text" }, [
@@ -83,15 +85,41 @@ function sourceText(gaps, spans) {
 
 function summaryChoice(sentence, index) {
   const choice = element("button", { type: "button", className: "choice", dir: "auto" }, [
-    element("span", { className: "quote", textContent: sentence.text }),
+    element("span", { className: "quote" }, sentence.parts.map(summaryPart)),
     element("span", { className: "where", textContent: sentence.where, dir: "ltr" }),
   ]);
   choice.dataset.index = String(index);
   return choice;
 }
 
+function summaryPart({ text, kind, title }) {
+  if (!kind) return text;
+  // Hidden words and not aria-label: a mark has no accessible name, and the button reads its text.
+  const reason = element("span", { className: "unseen", textContent: ` (${title}) ` });
+  const part = element("mark", { className: "lacking", title }, [text, reason]);
+  part.dataset.kind = kind;
+  return part;
+}
+
+function legend({ kinds, note }) {
+  const items = kinds.map(({ kind, label }) => {
+    const line = element("mark", { className: "lacking", textContent: label });
+    line.dataset.kind = kind;
+    return element("li", {}, [line]);
+  });
+  const lacking = element("span", {
+    textContent: items.length ? "Not in the source:" : "Nothing of it is missing in the source.",
+  });
+  return element("div", { className: "marks" }, [
+    lacking,
+    ...(items.length ? [element("ul", {}, items)] : []),
+    element("p", { textContent: note }),
+  ]);
+}
+
 function stripMark(sentence, index) {
   const mark = element("span", { className: "mark", title: `Sentence ${index + 1} of the summary` });
+  mark.hidden = !sentence.support.length;
   mark.style.insetInlineStart = `${sentence.from * 100}%`;
   mark.style.inlineSize = `max(4px, ${(sentence.to - sentence.from) * 100}%)`;
   return mark;
@@ -116,7 +144,7 @@ async function copyText(text, parent) {
     }
   }
   // Browsers offer no clipboard over plain HTTP; the old command still works there.
-  const area = element("textarea", { value: text, className: "announcer" });
+  const area = element("textarea", { value: text, className: "unseen" });
   parent.append(area);
   area.select();
   const copied = document.execCommand("copy");

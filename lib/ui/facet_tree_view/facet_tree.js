@@ -104,9 +104,17 @@ class Facet {
     this.tree.setAttribute("role", "tree");
     this.tree.setAttribute("aria-label", facet.title);
     this.tree.setAttribute("aria-multiselectable", "true");
-    this.tree.addEventListener("click", (event) => this.clicked(event));
+    this.tree.addEventListener("pointerdown", (event) => {
+      this.held = event.button === 0 ? event.target.closest("[role=treeitem]")?.dataset.path : null;
+    });
+    this.tree.addEventListener("pointerup", (event) => this.released(event));
+    this.tree.addEventListener("click", (event) => {
+      if (event.detail === 0) this.chosen(event.target); // by a screen reader, not by a pointer
+    });
     this.tree.addEventListener("keydown", (event) => this.pressed(event));
-    this.summary = element("p", { className: "summary" });
+    this.values = element("span", {});
+    this.exactness = element("span", { className: "exactness" });
+    this.summary = element("p", { className: "summary" }, [this.values, " ", this.exactness]);
     this.root = element("section", { className: "facet" }, [
       element("div", { className: "head" }, [this.title, this.turn]),
       this.search,
@@ -123,7 +131,11 @@ class Facet {
     this.turn.setAttribute("aria-label", `Turn to ${facet.turned}`);
     this.root.classList.toggle("flat", facet.levels.length < 2);
     this.search.hidden = facet.distinct <= FEW && !facet.search;
-    this.summary.textContent = facet.summary;
+    this.values.textContent = facet.summary;
+    this.exactness.textContent = facet.exact ? "exact" : "approximate";
+    this.exactness.title = facet.exact
+      ? "Every count is the number of documents that a click finds"
+      : "Counts may be off, or values missing: this engine lists only some";
     this.draw();
   }
 
@@ -203,11 +215,20 @@ class Facet {
     return [...this.tree.querySelectorAll("[role=treeitem]")];
   }
 
-  clicked(event) {
-    const item = event.target.closest("[role=treeitem]");
+  // A row that is drawn anew while the button is down gets no click, so the value is compared.
+  released(event) {
+    const held = this.held;
+    this.held = null;
+    if (held && event.target.closest("[role=treeitem]")?.dataset.path === held) {
+      this.chosen(event.target);
+    }
+  }
+
+  chosen(target) {
+    const item = target.closest("[role=treeitem]");
     if (!item) return;
     this.focus(item);
-    if (event.target.classList.contains("twist") && item.hasAttribute("aria-expanded")) {
+    if (target.classList.contains("twist") && item.hasAttribute("aria-expanded")) {
       this.open(item, item.getAttribute("aria-expanded") === "false");
     } else {
       this.toggle(item);

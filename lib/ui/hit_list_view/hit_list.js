@@ -9,7 +9,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const list = element(
     "ol",
     { className: "hits", start: data.first },
-    data.hits.map((hit) => hitItem(hit, (id) => setTriggerValue("opened", id))),
+    data.hits.map((hit) => hitItem(hit, data.openable, (id) => setTriggerValue("opened", id))),
   );
   parentElement.append(list);
   if (focused) {
@@ -17,7 +17,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   }
 }
 
-function hitItem(hit, open) {
+function hitItem(hit, openable, open) {
   const title = hit.uri
     ? element("a", { href: hit.uri, target: "_blank", rel: "noopener noreferrer" })
     : element("span", {});
@@ -32,7 +32,10 @@ function hitItem(hit, open) {
   button.setAttribute("aria-label", `${button.textContent} ${hit.name}`);
   button.addEventListener("click", () => open(hit.document === null ? hit.id : ""));
   const item = element("li", {}, [
-    element("div", { className: "head" }, [element("h3", { dir: "auto" }, [title]), button]),
+    element("div", { className: "head" }, [
+      element("h3", { dir: "auto" }, [title]),
+      ...(openable ? [button] : []),
+    ]),
   ]);
   if (hit.document === null) {
     item.append(element("p", { className: "excerpt", dir: "auto" }, marked(hit.excerpt)));

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import zipfile
 from io import BytesIO
 
 from docx import Document
+
+from lib.documents import MAX_UNPACKED_BYTES
 
 
 def pdf(text: str, title: str = "") -> bytes:
@@ -39,4 +42,12 @@ def docx(*paragraphs: str, title: str = "", cell: str = "") -> bytes:
         document.add_table(1, 1).cell(0, 0).text = cell
     stream = BytesIO()
     document.save(stream)
+    return stream.getvalue()
+
+
+def docx_bomb() -> bytes:
+    """Return a small archive that unpacks to more than a Word document may."""
+    stream = BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        archive.writestr("word/document.xml", bytes(MAX_UNPACKED_BYTES + 1))
     return stream.getvalue()

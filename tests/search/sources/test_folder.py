@@ -11,7 +11,7 @@ import pytest
 from lib.search.model import Access, Document, Principals
 from lib.search.sources import Changed, Removed, Skipped, Source, SourceError
 from lib.search.sources.files import Fingerprint, Listing, StoredFile, file_changes
-from lib.search.sources.folder import Folder, Uploads
+from lib.search.sources.folder import Folder
 from lib.search.sources.model import no_progress
 from lib.search.sources.readers import MAX_FILE_BYTES, ReadError
 from tests.search.sources import samples
@@ -242,7 +242,7 @@ def test_a_file_that_was_only_touched_is_not_told_again(root: Path) -> None:
     assert scanned.scan() == (set(), set())
 
 
-def test_new_changed_and_removed_metadata_change_the_document(root: Path) -> None:
+def test_new_changed_and_emptied_metadata_change_the_document(root: Path) -> None:
     (root / "a.txt").write_text("text")
     scanned = Scanned(Folder(root))
     scanned.scan()
@@ -250,7 +250,7 @@ def test_new_changed_and_removed_metadata_change_the_document(root: Path) -> Non
         describe(root / "a.txt", Title=title)
         assert scanned.scan() == ({"a.txt"}, set())
         assert scanned.documents["a.txt"].title == title
-    (root / "a.txt.metadata.json").unlink()
+    describe(root / "a.txt")
     assert scanned.scan() == ({"a.txt"}, set())
     assert scanned.documents["a.txt"].title == "a"
 
@@ -313,15 +313,71 @@ def test_a_file_that_cannot_be_read_is_skipped() -> None:
     assert skipped == Skipped("a b.txt", "It cannot be read: Permission denied.")
 
 
-# --------------------------------------------------------------------------------------- uploads
+def test_a_document_whose_metadata_is_out_of_reach_is_not_opened_to_everybody(root: Path) -> None:
+    (root / "a.txt").write_text("secret")
+    describe(root / "a.txt", AccessControlList=[{"Name": "ann", "Type": "USER", "Access": "ALLOW"}])
+    scanned = Scanned(Folder(root))
+    scanned.scan()
+    metadata = root / "a.txt.metadata.json"
+    metadata.rename(root.parent / "elsewhere.json")
+    metadata.symlink_to(root.parent / "elsewhere.json")
+    (root / "a.txt").write_text("secret, changed")
+    assert scanned.scan() == (set(), set())
+    assert scanned.documents["a.txt"].access.allowed == Principals(frozenset({"ann"}))
+    assert "a.txt" in scanned.skipped
+    assert Scanned(Folder(root)).scan() == (set(), set())
 
 
-def test_uploads_are_read_the_same_way() -> None:
-    metadata = json.dumps({"Attributes": {"team": "red"}}).encode()
-    files = {"../a b.txt": b"text", "../a b.txt.metadata.json": metadata, "b.exe": b"MZ"}
-    scanned = Scanned(Uploads("uploads of alice", files))
-    assert scanned.scan() == ({"../a b.txt"}, set())
-    assert scanned.documents["../a b.txt"].attributes == {"_file_type": "PLAIN_TEXT", "team": "red"}
-    assert scanned.skipped.keys() == {"b.exe"}
-    scanned.source = Uploads("uploads of alice", {"c.txt": b"text"})
-    assert scanned.scan() == ({"c.txt"}, {"../a b.txt"})
+def test_a_document_whose_metadata_is_gone_stays_as_it_was(root: Path) -> None:
+    (root / "a.txt").write_text("secret")
+    describe(root / "a.txt", AccessControlList=[{"Name": "ann", "Type": "USER", "Access": "ALLOW"}])
+    scanned = Scanned(Folder(root))
+    scanned.scan()
+    (root / "a.txt.metadata.json").unlink()
+    for text in ("secret", "secret, changed"):
+        (root / "a.txt").write_text(text)
+        assert scanned.scan() == (set(), set())
+        assert "is gone" in scanned.skipped["a.txt"]
+    (root / "a.txt.metadata.json").write_text("{}")
+    assert scanned.scan() == ({"a.txt"}, set())
+    assert scanned.documents["a.txt"].access == Access()
+
+
+@pytest.mark.parametrize("left", ["nothing", "an empty folder", "a link that leads out"])
+def test_a_folder_of_metadata_that_is_gone_opens_nothing(root: Path, left: str) -> None:
+    (root / "a.txt").write_text("secret")
+    (root / "meta").mkdir()
+    describe(root / "meta" / "a.txt", Title="A")
+    scanned = Scanned(Folder(root, "meta"))
+    scanned.scan()
+    (root / "meta").rename(root.parent / "meta")
+    if left == "an empty folder":
+        (root / "meta").mkdir()
+    elif left == "a link that leads out":
+        (root / "meta").symlink_to(root.parent / "meta")
+    (root / "b.txt").write_text("secret")
+    with pytest.raises(SourceError, match="no metadata files below meta/"):
+        scanned.scan()
+
+
+def test_a_part_of_the_metadata_behind_a_link_that_leads_out_opens_nothing(root: Path) -> None:
+    (root / "legal" / "a.txt").write_text("secret")
+    (root / "b.txt").write_text("text")
+    (root / "meta").mkdir()
+    describe(root / "meta" / "b.txt", Title="B")
+    (root.parent / "outside").mkdir()
+    (root / "meta" / "legal").symlink_to(root.parent / "outside")
+    scanned = Scanned(Folder(root, "meta"))
+    assert scanned.scan() == ({"b.txt"}, set())
+    assert scanned.skipped.keys() == {"meta/legal", "legal/a.txt"}
+
+
+def test_documents_are_not_opened_while_the_folder_of_their_metadata_is_shut() -> None:
+    listing = Listing(
+        (StoredFile("a.txt", 1, "1", lambda: b"a"),),
+        (Skipped("meta/", "It cannot be opened."),),
+        ("meta/",),
+    )
+    changes = list(file_changes(listing, {}, "meta", no_progress))
+    assert [one.name for one in changes if isinstance(one, Skipped)] == ["meta/", "a.txt"]
+    assert not [one for one in changes if isinstance(one, Changed)]

@@ -67,6 +67,18 @@ def test_a_file_after_the_template_of_kendra_is_followed() -> None:
     )
 
 
+def test_users_are_named_in_any_case_and_groups_as_they_are_written() -> None:
+    metadata = parse(
+        AccessControlList=[
+            {"Name": "Ann@x.org", "Type": "USER", "Access": "DENY"},
+            {"Name": "STRASSE", "Type": "USER", "Access": "ALLOW"},
+            {"Name": "Finance", "Type": "GROUP", "Access": "ALLOW"},
+        ]
+    )
+    assert metadata.access.denied.users == {"ann@x.org"}
+    assert metadata.access.allowed == Principals(frozenset({"strasse"}), frozenset({"Finance"}))
+
+
 def test_everything_is_optional() -> None:
     assert parse() == Metadata()
     assert parse(Title=None, Attributes=None, AccessControlList=None) == Metadata()
@@ -126,8 +138,10 @@ def test_what_is_no_metadata_is_refused_with_a_sentence(content: bytes, reason: 
         ({"Attributes": {"_last_updated_at": 5}}, "ISO 8601"),
         ({"Attributes": {"_source_uri": "javascript:alert(1)"}}, "_source_uri"),
         ({"Attributes": {"_source_uri": 7}}, "_source_uri"),
+        ({"Attributes": {"_source_uri": "http://["}}, "_source_uri"),
         ({"AccessControlList": {}}, "must be a list"),
         ({"AccessControlList": ["alice"]}, "Each entry"),
+        ({"AccessControlList": [{"Name": "a", "Type": "GROUP", "Access": "DENY"}]}, "to a group"),
         ({"AccessControlList": [{"Name": "alice", "Type": "USER"}]}, "Each entry"),
         ({"AccessControlList": [{"Name": "", "Type": "USER", "Access": "ALLOW"}]}, "Each entry"),
         ({"AccessControlList": [{"Name": "a", "Type": [], "Access": "ALLOW"}]}, "Each entry"),

@@ -77,6 +77,8 @@ def test_files_are_read(kind: str, content: bytes, title: str, text: str) -> Non
         ("JSON", b'{"a": ', "not JSON.*line 1"),
         ("JSON", b"[" * 100_000, "nested too deeply"),
         ("JSON", b"9" * 5_000, "number"),
+        ("JSON", b'"' + b"a" * readers.MAX_JSON_BYTES + b'"', "bytes of JSON; the limit"),
+        ("JSON", b'{"%s": [%s0]}' % (b"a" * 10_000, b"0," * 1_000_000), "Split it"),
     ],
 )
 def test_bad_files_are_refused_with_a_sentence(kind: str, content: bytes, reason: str) -> None:
@@ -139,6 +141,13 @@ def test_other_types_are_refused_with_a_sentence(name: str, said: str) -> None:
 
 
 # ------------------------------------------------------------------------------------------ rows
+
+
+def test_more_rows_than_memory_is_meant_for_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readers, "MAX_ROWS", 3)
+    assert len(read_rows(b"a,b\n" + 3 * b"1,2\n")) == 3
+    with pytest.raises(ReadError, match="more than 3 rows"):
+        read_rows(b"a,b\n" + 4 * b"1,2\n")
 
 
 def test_a_row_is_a_document_and_its_columns_are_attributes() -> None:

@@ -81,6 +81,14 @@ def test_metadata_may_have_a_prefix_of_its_own(bucket: Bucket, prefix: str) -> N
     assert (len(changed), skipped) == (1, set() if prefix else alone)
 
 
+@pytest.mark.parametrize("prefix", ["documents/", ""])
+def test_a_prefix_without_metadata_opens_nothing(bucket: Bucket, prefix: str) -> None:
+    put(bucket, "documents/file.txt")
+    put(bucket, "metadata/other.json")
+    with pytest.raises(SourceError, match="no metadata files below metadata/"):
+        list(Bucket(bucket.aws, BUCKET, prefix, "metadata").changes({}))
+
+
 def test_only_what_changed_is_fetched_and_told_again(bucket: Bucket) -> None:
     for key in ("a.txt", "b.txt", "c.txt"):
         put(bucket, key)
