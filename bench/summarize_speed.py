@@ -3,7 +3,7 @@
 The text is generated: words of a seeded vocabulary by Zipf's law, sentences of 4 to 40 words. Our
 time runs from the text to the finished summary with its sources. sumy gets the sentences ready
 made and only ranks them, which flatters it; at 200,000 words it is not run, since its graphs grow
-with the square of the sentences.
+with the square of the sentences. Models are measured by `bench.abstractive_speed`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from time import perf_counter
 
 import numpy as np
 
+from bench import abstractive_speed
 from bench.result import Row
 from bench.summarize_quality import sumy_document, sumy_engine
 from lib.summarize.extractive import ExtractiveSummarizer
@@ -65,8 +66,9 @@ QUICK_SIZES = (
 
 
 def run(quick: bool) -> list[Row]:  # noqa: FBT001  # the interface of every benchmark
-    """Return the time of whole requests and per 1,000 words, median of the repeats."""
-    return [row for size in (QUICK_SIZES if quick else SIZES) for row in _rows(size)]
+    """Return the time of whole requests and per 1,000 words, median of the repeats, and models'."""
+    rows = [row for size in (QUICK_SIZES if quick else SIZES) for row in _rows(size)]
+    return rows + abstractive_speed.run(quick)
 
 
 def _rows(size: Size) -> list[Row]:

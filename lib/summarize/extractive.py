@@ -35,7 +35,8 @@ from lib.summarize.model import (
     looks_binary,
 )
 from lib.summarize.sentences import sentence_text, split
-from lib.summarize.terms import detect_language, term_vectors, words_of
+from lib.summarize.support import MOST_SUPPORT, best_support
+from lib.summarize.terms import detect_language, term_vectors, tokens_of, words_of
 
 POSITION_WEIGHT = 0.45  # W
 NUMBER_WEIGHT = 0.3  # N
@@ -44,8 +45,6 @@ REDUNDANCY_WEIGHT = 0.4  # L
 POSITION_DECAY = 5  # sentences until the lead of a text counts 1/e
 MOST_COUNTED = 3  # money words or numbers of one sentence that count
 LEAST_TERMS = 3  # a summary in words is not filled up with "Thank you all."
-SUPPORT_THRESHOLD = 0.2  # cosine; below it a shared common word is all two sentences share
-MOST_SUPPORT = 3
 
 _MONEY = re.compile(
     r"[$€£¥₹₩₽%％億万円元]|\b(?:per ?cent|(?:m|b|tr)illions?|quarter\w*|revenues?|guidance"
@@ -79,7 +78,7 @@ class ExtractiveSummarizer:
         more would fit; when not even one sentence fits, `TextError` names the least length.
         """
         started = perf_counter()
-        _check(request.text)
+        check_text(request.text)
         source = split(request.text)
         texts = [sentence_text(request.text, sentence) for sentence in source]
         split_at = perf_counter()
@@ -116,6 +115,19 @@ def marginal_relevance(
         closest = np.maximum(closest, _cosines(vectors, by_term, row))
 
 
+def content_of(sentence: str) -> tuple[str, ...]:
+    """Return what sentences that say the same have in common: their words, figures included."""
+    return tuple(tokens_of(sentence)) or (sentence,)
+
+
+def ranked_sentences(source: tuple[SourceSentence, ...], texts: list[str]) -> Iterator[int]:
+    """Yield the places of the different sentences of a source, by what they say most."""
+    ranking = _rank(source, texts)
+    allowed = np.ones(len(ranking.words), dtype=bool)
+    for row in marginal_relevance(ranking.relevance, ranking.vectors, allowed):
+        yield int(ranking.numbers[row])
+
+
 def _cosines(rows: sparse.csr_array, by_term: sparse.csc_array, row: int) -> np.ndarray:
     """Return the cosines of one row to all rows."""
     entries = slice(rows.indptr[row], rows.indptr[row + 1])
@@ -126,7 +138,7 @@ def _cosines(rows: sparse.csr_array, by_term: sparse.csc_array, row: int) -> np.
     return cosines
 
 
-def _check(text: str) -> None:
+def check_text(text: str) -> None:
     """Raise `TextError` for what is not a text, or too long a one."""
     if not text.strip():
         raise TextError("There is no text to summarize. Paste one or open a file.")
@@ -143,7 +155,7 @@ def _check(text: str) -> None:
         raise TextError("The text is one word. Paste at least a sentence.")
 
 
-def _why_whole(source: tuple[SourceSentence, ...], length: Length) -> str:
+def why_whole(source: tuple[SourceSentence, ...], length: Length) -> str:
     """Return the note for a text that no summary can shorten, empty for all others."""
     words = sum(sentence.words for sentence in source)
     if len(source) == 1:
@@ -160,8 +172,8 @@ def _why_whole(source: tuple[SourceSentence, ...], length: Length) -> str:
 def _rank(source: tuple[SourceSentence, ...], texts: list[str]) -> _Ranking:
     words_by_sentence = [words_of(text) for text in texts]
     first_places: dict[tuple[str, ...], int] = {}
-    for number, words in enumerate(words_by_sentence):
-        first_places.setdefault(tuple(words) or (texts[number],), number)
+    for number in range(len(texts)):
+        first_places.setdefault(content_of(texts[number]), number)
     numbers = np.fromiter(first_places.values(), np.int64)
     different = [words_by_sentence[number] for number in numbers]
     language = detect_language(word for words in different for word in words)
@@ -195,7 +207,7 @@ def _choose(
     source: tuple[SourceSentence, ...], ranking: _Ranking, length: Length
 ) -> tuple[list[int], tuple[str, ...]]:
     """Return the places of the chosen sentences, in order, and what there is to say about them."""
-    if note := _why_whole(source, length):
+    if note := why_whole(source, length):
         return list(range(len(source))), (note,)
     rows = _pick(ranking, length, sum(sentence.words for sentence in source))
     picked = sorted(int(ranking.numbers[row]) for row in rows)
@@ -244,11 +256,9 @@ def _support(ranking: _Ranking, picked: list[int]) -> list[tuple[Support, ...]]:
         if (row := row_of.get(number)) is not None:
             cosines = _cosines(ranking.vectors, by_term, row)
             cosines[row] = 0
-            near = np.flatnonzero(cosines >= SUPPORT_THRESHOLD)
-            best = near[np.argsort(-cosines[near], kind="stable")][: MOST_SUPPORT - 1]
             others = [
-                Support(int(ranking.numbers[other]), min(1.0, float(cosines[other])))
-                for other in best
+                Support(int(ranking.numbers[other.sentence]), other.similarity)
+                for other in best_support(cosines, MOST_SUPPORT - 1)
             ]
         found.append((Support(number, 1.0), *others))
     return found

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -76,6 +78,25 @@ class SummarySentence:
     support: tuple[Support, ...]
 
 
+class MarkKind(StrEnum):
+    """What a marked part of a summary is."""
+
+    NUMBER = "number"
+    DATE = "date"
+    NAME = "name"
+    WORD = "word"
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Characters `[start, end)` of a summary sentence that the source does not support, and why."""
+
+    start: int
+    end: int
+    kind: MarkKind
+    reason: str
+
+
 @dataclass(frozen=True)
 class Timings:
     """Seconds spent in each step."""
@@ -83,11 +104,12 @@ class Timings:
     split: float
     rank: float
     align: float
+    write: float = 0.0
 
     @property
     def total(self) -> float:
         """Return the seconds of all steps."""
-        return self.split + self.rank + self.align
+        return self.split + self.rank + self.align + self.write
 
 
 @dataclass(frozen=True)
@@ -99,6 +121,7 @@ class Summary:
     source: tuple[SourceSentence, ...]
     timings: Timings
     notes: tuple[str, ...] = ()
+    unread: tuple[int, ...] = ()  # places of the source sentences that the engine did not see
 
     @property
     def text(self) -> str:
@@ -115,6 +138,11 @@ class Summary:
         """Return the words of the source."""
         return sum(sentence.words for sentence in self.source)
 
+    @property
+    def words_read(self) -> int:
+        """Return the words of the source sentences that the engine saw."""
+        return self.source_words - sum(self.source[place].words for place in self.unread)
+
 
 class Summarizer(Protocol):
     """An engine that summarizes a text."""
@@ -124,6 +152,93 @@ class Summarizer(Protocol):
     def summarize(self, request: SummaryRequest) -> Summary:
         """Return the summary; raise `TextError` with a sentence for a text it cannot use."""
         ...
+
+
+MOST_NEW_TOKENS = 4096
+MOST_BEAMS = 16
+
+
+@dataclass(frozen=True)
+class Generation:
+    """How a sequence-to-sequence model writes; the defaults are DistilBART-CNN-12-6's own.
+
+    Names and meaning are those of Hugging Face's `GenerationConfig`. One beam is greedy search.
+    """
+
+    max_new_tokens: int = 142
+    min_new_tokens: int = 56
+    num_beams: int = 4
+    length_penalty: float = 2.0
+    no_repeat_ngram_size: int = 3
+
+    def __post_init__(self) -> None:
+        """Refuse what no model could follow."""
+        for name, low, high in (
+            ("max_new_tokens", 1, MOST_NEW_TOKENS),
+            ("min_new_tokens", 0, self.max_new_tokens),
+            ("num_beams", 1, MOST_BEAMS),
+            ("length_penalty", -10, 10),
+            ("no_repeat_ngram_size", 0, 20),
+        ):
+            value = getattr(self, name)
+            if not (math.isfinite(value) and low <= value <= high):
+                raise ValueError(f"{name} must be between {low} and {high}; it is {value}.")
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What a model wrote; tokens as its `count` counts them."""
+
+    text: str
+    source_tokens: int
+    new_tokens: int
+    seconds: float
+
+
+class Generator(Protocol):
+    """An abstractive model: it writes a summary in words of its own.
+
+    It reads all of the text it is given; the caller fits the text into `window` first.
+    """
+
+    name: str
+
+    def window(self) -> int:
+        """Return how many tokens of source the model can read."""
+        ...
+
+    def count(self, text: str) -> int:
+        """Return the tokens of a text, those that the model adds around it included."""
+        ...
+
+    def generate(self, text: str, parameters: Generation, cancelled: Callable[[], bool]) -> Draft:
+        """Return the summary of a text.
+
+        `cancelled` is asked while the model works. Raises `TextError` where the text does not fit,
+        `StoppedError` where `cancelled` said so, else `GenerationError`.
+        """
+        ...
+
+    def stream(
+        self, text: str, parameters: Generation, cancelled: Callable[[], bool]
+    ) -> Iterator[str]:
+        """Yield the summary piece by piece; raises what `generate` raises.
+
+        Raises `CannotStreamError` before the first piece where only `generate` can do it.
+        """
+        ...
+
+
+class GenerationError(Exception):
+    """A model wrote no summary; the message says why and what to do."""
+
+
+class StoppedError(GenerationError):
+    """The summary was stopped before it was written."""
+
+
+class CannotStreamError(GenerationError):
+    """The model writes no summary piece by piece with these parameters; `generate` can."""
 
 
 class TextError(ValueError):

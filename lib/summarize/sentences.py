@@ -100,6 +100,11 @@ def sentence_text(text: str, sentence: SourceSentence) -> str:
     return _BREAKS.sub(_joint, text[sentence.start : sentence.end])
 
 
+def is_finished(sentence: str) -> bool:
+    """Tell whether a sentence ends with a stop, closing quotes and brackets behind it allowed."""
+    return _STOPPED.search(sentence[-20:]) is not None
+
+
 def _joint(gap: re.Match[str]) -> str:
     before, after = gap.string[: gap.start()][-1:], gap.string[gap.end() :][:1]
     return "" if _UNSPACED.match(before) and _UNSPACED.match(after) else " "

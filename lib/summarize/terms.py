@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain, pairwise
@@ -24,6 +24,8 @@ _HAS_UNSPACED = re.compile(rf"[{UNSPACED}]")
 _COUNTED = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}][^\s{UNSPACED}]*")
 _SPACED_TERM = re.compile(rf"[^\W_][\w{_MARKS}]+")
 _TERM = re.compile(rf"[{UNSPACED}][{UNSPACED}{_MARKS}]*|[^\W_{UNSPACED}][^\W_{UNSPACED}{_MARKS}]+")
+
+_TOKEN = re.compile(rf"[{UNSPACED}][{_MARKS}]*|[^\W_{UNSPACED}](?:[^\W_{UNSPACED}]|[{_MARKS}])*")
 
 _STEMMERS = {
     "ar": "arabic",
@@ -100,6 +102,26 @@ def words_of(text: str) -> list[str]:
     return list(chain.from_iterable(map(_pairs, _TERM.findall(text))))
 
 
+def tokens_of(text: str) -> list[str]:
+    """Return all words in lower case, of one character too.
+
+    Scripts written without spaces give single characters.
+    """
+    return _TOKEN.findall(text.lower())
+
+
+def word_spans(text: str) -> Iterator[tuple[int, int]]:
+    """Yield the characters `[start, end)` of the words that can become terms, as `words_of`."""
+    if not _HAS_UNSPACED.search(text):
+        yield from (match.span() for match in _SPACED_TERM.finditer(text))
+        return
+    for match in _TERM.finditer(text):
+        if len(match[0]) == 1 or not _HAS_UNSPACED.match(match[0]):
+            yield match.span()
+        else:
+            yield from ((at, at + 2) for at in range(match.start(), match.end() - 1))
+
+
 def _pairs(run: str) -> Iterable[str]:
     if len(run) == 1 or not _HAS_UNSPACED.match(run):
         return (run,)
@@ -170,19 +192,20 @@ def _columns(sentences: Sequence[Sequence[str]], language: Language) -> dict[str
     terms = [word for word in distinct if word not in language.stop_words]
     column_of_stem: dict[str, int] = {}
     columns = dict.fromkeys(distinct, -1)
-    for word, stem in zip(terms, _stems(terms, language), strict=True):
+    for word, stem in zip(terms, stems(terms, language), strict=True):
         columns[word] = column_of_stem.setdefault(stem, len(column_of_stem))
     return columns
 
 
-def _stems(words: list[str], language: Language) -> list[str]:
+def stems(words: list[str], language: Language) -> list[str]:
+    """Return the stem of each word, or the word composed (NFKC) where there is no stemmer."""
     composed = [unicodedata.normalize("NFKC", word) for word in words]
     if language.stemmer is None:
         return composed
     import Stemmer
 
-    stems: list[str] = Stemmer.Stemmer(language.stemmer).stemWords(composed)
-    return stems
+    stemmed: list[str] = Stemmer.Stemmer(language.stemmer).stemWords(composed)
+    return stemmed
 
 
 def _unit_rows(matrix: sparse.csr_array) -> sparse.csr_array:

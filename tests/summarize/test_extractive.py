@@ -10,9 +10,7 @@ from lib.settings import Settings
 from lib.summarize import open_summarizer
 from lib.summarize.extractive import (
     LEAST_TERMS,
-    MOST_SUPPORT,
     REDUNDANCY_WEIGHT,
-    SUPPORT_THRESHOLD,
     ExtractiveSummarizer,
     centrality,
     marginal_relevance,
@@ -27,6 +25,7 @@ from lib.summarize.model import (
     TextError,
 )
 from lib.summarize.sentences import sentence_text, split
+from lib.summarize.support import MOST_SUPPORT, SUPPORT_THRESHOLD
 from lib.summarize.terms import count_words, words_of
 from tests.summarize.languages import SAMPLES, Sample
 from tests.summarize.strategies import prose
@@ -239,3 +238,13 @@ def test_lengths_outside_their_limits_are_refused() -> None:
     for unit, amount in (("sentences", 0), ("sentences", 101), ("percent", 91), ("words", 10_001)):
         with pytest.raises(ValueError, match="must be between"):
             Length(LengthUnit(unit), amount)
+
+
+def test_sentences_that_differ_in_one_figure_are_different() -> None:
+    text = "Sales rose 5 percent. Sales rose 7 percent. Sales rose 7 percent. The plant is old."
+    found = ExtractiveSummarizer().summarize(SummaryRequest(text, Length(LengthUnit.SENTENCES, 3)))
+    assert [sentence.text for sentence in found.sentences] == [
+        "Sales rose 5 percent.",
+        "Sales rose 7 percent.",
+        "The plant is old.",
+    ]

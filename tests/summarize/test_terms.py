@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.summarize.terms import Language, count_words, detect_language, term_vectors, words_of
+from lib.summarize.terms import (
+    Language,
+    count_words,
+    detect_language,
+    term_vectors,
+    tokens_of,
+    word_spans,
+    words_of,
+)
 from tests.summarize.languages import SAMPLES, Sample
 
 UNKNOWN = Language("und")
@@ -72,3 +80,25 @@ def test_vectors_equal_the_textbook(given_sentences: list[list[str]]) -> None:
         length = np.linalg.norm(expected[row])
         expected[row] /= length or 1
     assert np.allclose(vectors.matrix.toarray(), expected)
+
+
+@given(st.text())
+def test_spans_of_words_are_the_words(text: str) -> None:
+    spans = list(word_spans(text))
+    assert [text[start:end].lower() for start, end in spans] == words_of(
+        text
+    ) or text != text.lower()
+    assert all(start < end for start, end in spans)
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("I rose 4.5 %.", ["i", "rose", "4", "5"]),
+        ("收入增 up", ["收", "入", "增", "up"]),
+        ("हिन्दी में", ["हिन्दी", "में"]),
+        ("", []),
+    ],
+)
+def test_tokens_are_all_words(text: str, tokens: list[str]) -> None:
+    assert tokens_of(text) == tokens
