@@ -17,7 +17,11 @@ BENCHES = {
     ),
     "summarize-speed": (
         "bench.summarize_speed",
-        "Milliseconds from text to summary at three lengths, against sumy's engines.",
+        "Time from text to summary against sumy's engines, and of a model against transformers.",
+    ),
+    "summarize-support": (
+        "bench.summarize_support",
+        "What each sign of support tells of human judgements; precision of the number marks.",
     ),
     "search": (
         "bench.search",
@@ -26,6 +30,14 @@ BENCHES = {
     "search-quality": (
         "bench.search_quality",
         "nDCG@10 of the search on collections with judged questions, against bm25s.",
+    ),
+    "detect": (
+        "bench.detect",
+        "Points scored a second, memory, one new interval, against AutoETS and Prophet.",
+    ),
+    "detect-quality": (
+        "bench.detect_quality",
+        "Online NAB score at a fixed severity; nothing fitted on the answers.",
     ),
     "pages": (
         "bench.pages",

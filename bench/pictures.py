@@ -8,7 +8,7 @@ from pathlib import Path
 from playwright.sync_api import Page, ViewportSize, sync_playwright
 
 from lib.settings import ROOT
-from lib.ui.pages import PAGES, SEARCH
+from lib.ui.pages import ANOMALIES, PAGES, SEARCH
 from tests.conftest import CHROMIUM
 from tests.e2e.conftest import Server, open_page, running
 
@@ -25,6 +25,12 @@ def index_everything(page: Page, server: Server) -> None:
     under_way.wait_for(state="detached", timeout=300_000)
 
 
+def learn_the_sample(page: Page, server: Server) -> None:
+    """Visit Anomalies, whose sample detector learns, and wait until its events are there."""
+    open_page(page, f"{server.url}/{ANOMALIES.url_path}")
+    page.get_by_text("of severity 50 or more").wait_for(timeout=120_000)
+
+
 def main() -> None:
     """Write one picture a page into `docs/`."""
     DOCS.mkdir(exist_ok=True)
@@ -36,6 +42,7 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page = browser.new_page(viewport=VIEWPORT)
         index_everything(page, server)
+        learn_the_sample(page, server)
         for registered in PAGES:
             open_page(page, f"{server.url}/{registered.url_path}{VIEWS.get(registered, '')}")
             page.screenshot(path=DOCS / f"{Path(registered.file).stem}.png")

@@ -1,0 +1,1 @@
+"""Measures over time: datasets, detectors, the few events that matter, and alerts about them."""

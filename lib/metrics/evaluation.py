@@ -1,0 +1,353 @@
+"""Detectors at work: learning from history, then every interval once, as its data arrive.
+
+Learning scores the whole history causally, takes what is usual from its first part and keeps the
+events of the rest. A continuous detector goes on from there. An interval, its groups and what is
+announced of them are written in one transaction, and a detector's files after it: killed in
+between, the next run follows the same rows again and writes nothing twice.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+from sqlalchemy import func, select
+
+from lib.aws import Aws, AwsError, open_aws
+from lib.jobs import JobError, Jobs, JobState, Report, job
+from lib.metrics.bands import Clock, follow, intervals_needed, new_state
+from lib.metrics.detectors import detector_folder, detectors, found_detector, set_state
+from lib.metrics.feedback import factors
+from lib.metrics.groups import Scored, find_groups, missing_data_groups
+from lib.metrics.groups_store import write_groups
+from lib.metrics.history import History, load_history, save_history
+from lib.metrics.model import (
+    AnomalyGroup,
+    Dataset,
+    Detector,
+    DetectorState,
+    Floats,
+    MetricsError,
+    Panel,
+    Scores,
+    SeriesKey,
+)
+from lib.metrics.panel import read_panel
+from lib.metrics.rollups import leaves, with_rollups
+from lib.metrics.severity import Calibration, calibrate
+from lib.metrics.timeline import as_datetime, interval_end, interval_starts
+from lib.settings import Settings, settings
+from lib.store import EvaluatedIntervalRow, Store, open_store, utc_now
+
+LEARNT_SHARE = 0.7  # of the history; the rest is looked at, as in Lookout for Metrics
+SCALE_SHARE = 0.3  # of it, from which the scale of each series is taken
+RETRY_S = 300  # after a failed run
+CATCH_UP = 2_000  # intervals at a time
+GROUP_GAP = 2  # intervals after which an event that goes on is another
+
+
+@job(max_attempts=3)
+def evaluate(report: Report, detector: str) -> dict[str, Any]:
+    """Bring a detector up to date and return counts; a backtest looks back once."""
+    now = settings()
+    with closing(open_store(now.store_url)) as store:
+        try:
+            found = found_detector(store, detector)
+            if found.state is DetectorState.PAUSED:
+                return {"intervals": 0, "groups": 0}
+            return Evaluation(store, now, open_aws(now), found).run(report, utc_now())
+        except (MetricsError, AwsError) as error:
+            set_state(store, detector, DetectorState.FAILED, str(error))
+            raise JobError(str(error)) from error
+
+
+def title_of(detector: Detector) -> str:
+    """Return the title of the jobs that evaluate a detector."""
+    return f"Evaluate {detector.name}"
+
+
+def start_evaluation(jobs: Jobs, detector: Detector, owner: str) -> None:
+    """Evaluate a detector in the background, unless that is under way."""
+    last = jobs.latest(title_of(detector))
+    if last is None or last.finished:
+        jobs.submit(evaluate, title=title_of(detector), owner=owner, detector=detector.id)
+
+
+def submit_due(jobs: Jobs) -> None:
+    """Start the evaluation of every continuous detector that has an interval to evaluate."""
+    now = utc_now()
+    watching = {DetectorState.LEARNING, DetectorState.ACTIVE, DetectorState.FAILED}
+    for detector in detectors(jobs.store):
+        if detector.state not in watching or now < next_due(jobs.store, detector):
+            continue
+        last = jobs.latest(title_of(detector))
+        if last is not None and (
+            not last.finished
+            or (
+                last.state is not JobState.DONE
+                and now - last.created_at < timedelta(seconds=RETRY_S)
+            )
+        ):
+            continue
+        start_evaluation(jobs, detector, detector.created_by)
+
+
+def next_due(store: Store, detector: Detector) -> datetime:
+    """Return when the next interval of a detector can be evaluated."""
+    last = last_evaluated(store, detector)
+    if last is None:
+        return detector.created_at or utc_now()
+    frequency, zone = detector.dataset.frequency, detector.dataset.zone
+    begins = interval_end(frequency, zone, int(last.timestamp()))
+    ends = interval_end(frequency, zone, begins)
+    return as_datetime(ends + detector.dataset.offset_s)
+
+
+def last_evaluated(store: Store, detector: Detector) -> datetime | None:
+    """Return the start of the last interval that a detector has evaluated."""
+    with store.read() as session:
+        return session.scalar(
+            select(func.max(EvaluatedIntervalRow.start)).where(
+                EvaluatedIntervalRow.detector == detector.id
+            )
+        )
+
+
+class Evaluation:
+    """One run of a detector."""
+
+    def __init__(self, store: Store, settings: Settings, aws: Aws, detector: Detector) -> None:
+        self._store = store
+        self._settings = settings
+        self._aws = aws
+        self._detector = detector
+        self._folder = detector_folder(settings, detector.id)
+
+    def run(self, report: Report, now: datetime) -> dict[str, Any]:
+        """Learn from history or go on from it, and return counts. Raises `MetricsError`."""
+        started = time.monotonic()
+        dataset = self._detector.dataset
+        history = load_history(self._folder, dataset)
+        if history is None or self._detector.state is DetectorState.BACKTEST:
+            report(0.05, "Reading the rows")
+            end = None if self._detector.state is DetectorState.BACKTEST else self._until(now)
+            history, groups = self._learn(report, end)
+        else:
+            report(0.05, "Reading new rows")
+            history, groups = self._go_on(history, now)
+        intervals = len(history.panel.starts)
+        if self._detector.state is not DetectorState.BACKTEST:
+            needed = intervals_needed(dataset.frequency)
+            state = DetectorState.ACTIVE if intervals > needed else DetectorState.LEARNING
+            set_state(self._store, self._detector.id, state)
+        return {
+            "intervals": intervals,
+            "series": len(history.panel.series),
+            "groups": groups,
+            "seconds": round(time.monotonic() - started, 1),
+        }
+
+    def _until(self, now: datetime) -> datetime:
+        """Return the end of the last interval whose data are due."""
+        due = int(now.timestamp()) - self._detector.dataset.offset_s
+        frequency, zone = self._detector.dataset.frequency, self._detector.dataset.zone
+        [current] = interval_starts(frequency, zone, due, due)
+        return as_datetime(int(current))
+
+    def _learn(self, report: Report, end: datetime | None) -> tuple[History, int]:
+        dataset = self._detector.dataset
+        panel = read_panel(dataset, self._settings, self._aws, end=end)
+        report(0.4, f"Learning {len(panel.series):,} series")
+        panel = with_rollups(panel, dataset)
+        first = round(LEARNT_SHARE * len(panel.starts))
+        said = factors(self._store, self._detector.id)
+        groups: list[AnomalyGroup] = []
+        states, calibrations = {}, {}
+        for number, measure in enumerate(dataset.measures):
+            report(0.4 + 0.5 * number / len(dataset.measures), f"Looking at {measure.name}")
+            learnt = learn_measure(panel, measure.name, first)
+            states[measure.name], calibrations[measure.name] = learnt.state, learnt.calibration
+            scored = Scored(
+                self._detector.id,
+                measure.name,
+                measure.is_additive,
+                panel,
+                learnt.scores,
+                first,
+                learnt.calibration,
+                said.get(measure.name, {}),
+            )
+            groups += find_groups(scored)
+        groups += missing_data_groups(self._detector.id, panel, first)
+        report(0.95, "Keeping what was found")
+        history = History(panel, states, calibrations, dataset)
+        kept = self._keep(panel, first, groups)
+        save_history(self._folder, history)
+        return history, kept
+
+    def _go_on(self, history: History, now: datetime) -> tuple[History, int]:
+        dataset, before = self._detector.dataset, history.panel
+        frequency, zone = dataset.frequency, dataset.zone
+        begin = interval_end(frequency, zone, int(before.starts[-1]))
+        until = min(int(self._until(now).timestamp()), begin + CATCH_UP * frequency.seconds)
+        if until <= begin:
+            return history, 0
+        new = read_panel(
+            dataset, self._settings, self._aws, start=as_datetime(begin), end=as_datetime(until)
+        )
+        starts = interval_starts(frequency, zone, begin, until - 1)
+        joined = _joined(history, new, starts, dataset)
+        panel, first = joined.panel, len(before.starts)
+        said = factors(self._store, self._detector.id)
+        groups: list[AnomalyGroup] = []
+        after = {}
+        for measure in dataset.measures:
+            name = measure.name
+            rows = panel.amounts[name][first:]
+            after[name], scores = follow(joined.states[name], rows, starts, _clock(dataset))
+            scored = Scored(
+                self._detector.id,
+                name,
+                measure.is_additive,
+                panel,
+                scores,
+                first,
+                joined.calibrations[name],
+                said.get(name, {}),
+            )
+            groups += find_groups(scored)
+        groups += missing_data_groups(self._detector.id, panel, first)
+        kept = self._keep(panel, first, groups)
+        gone_on = replace(joined, states=after)
+        save_history(self._folder, gone_on)
+        return gone_on, kept
+
+    def _keep(self, panel: Panel, first: int, groups: Sequence[AnomalyGroup]) -> int:
+        """Write intervals that were not written before, with their groups; return their number."""
+        at = utc_now()
+        own = leaves(panel.series)
+        slack = timedelta(seconds=GROUP_GAP * panel.frequency.seconds)
+        with self._store.write() as session:
+            done = set(
+                session.scalars(
+                    select(EvaluatedIntervalRow.start).where(
+                        EvaluatedIntervalRow.detector == self._detector.id
+                    )
+                )
+            )
+            fresh = [
+                (row, as_datetime(int(panel.starts[row])))
+                for row in range(first, len(panel.starts))
+                if as_datetime(int(panel.starts[row])) not in done
+            ]
+            late = timedelta(seconds=2 * panel.frequency.seconds + self._detector.dataset.offset_s)
+            session.add_all(
+                EvaluatedIntervalRow(
+                    detector=self._detector.id,
+                    start=start,
+                    evaluated_at=at,
+                    rows=int(panel.rows[row][own].sum()),
+                    late=at - start > late,
+                )
+                for row, start in fresh
+            )
+            times = {start for _, start in fresh}
+            new = [one for one in groups if (one.worst or one.start) in times]
+            return len(write_groups(session, sorted(new, key=lambda one: one.start), slack))
+
+
+@dataclass(frozen=True, eq=False)
+class Learnt:
+    """One measure of a history: the bands after it, what is usual, and the scores from `first`."""
+
+    state: Any
+    calibration: Calibration
+    scores: Scores
+
+
+def learn_measure(panel: Panel, measure: str, first: int) -> Learnt:
+    """Return what is learnt of a measure; its habits come from the rows before `first` alone."""
+    clock = Clock(panel.frequency, panel.zone)
+    amounts = panel.amounts[measure]
+    state = new_state(amounts[: round(SCALE_SHARE * len(amounts))], panel.frequency)
+    after, scores = follow(state, amounts, panel.starts, clock)
+    late = Scores(
+        scores.expected[first:], scores.lower[first:], scores.upper[first:], scores.z[first:]
+    )
+    return Learnt(after, calibrate(scores.z[:first]), late)
+
+
+def series_scores(panel: Panel, measure: str, keys: Sequence[SeriesKey]) -> tuple[Floats, Scores]:
+    """Return amounts and scores of some series over a whole panel, [intervals, series]."""
+    places = [panel.series.index(key) for key in keys]
+    amounts = np.ascontiguousarray(panel.amounts[measure][:, places])
+    state = new_state(amounts[: round(SCALE_SHARE * len(amounts))], panel.frequency)
+    _, scores = follow(state, amounts, panel.starts, Clock(panel.frequency, panel.zone))
+    return amounts, scores
+
+
+def _clock(dataset: Dataset) -> Clock:
+    return Clock(dataset.frequency, dataset.zone)
+
+
+def _joined(
+    history: History, new: Panel, starts: np.ndarray[Any, np.dtype[np.int64]], dataset: Dataset
+) -> History:
+    """Return the history with the new intervals after it; its bands have yet to follow them.
+
+    A series that was never seen before was 0 where the measure says so, and is new to its bands.
+    """
+    before = history.panel
+    own = leaves(before.series)
+    known = [before.series[place] for place in own]
+    place = {known[at]: at for at in range(len(known))}
+    for key in new.series:
+        place.setdefault(key, len(place))
+    keys = list(place)
+    rows_at = np.searchsorted(starts, new.starts)
+    to = np.array([place[key] for key in new.series], dtype=np.int64)
+    counts = np.zeros((len(starts), len(keys)), dtype=np.int32)
+    if len(to):
+        counts[np.ix_(rows_at, to)] = new.rows
+    silent = counts.sum(axis=1) == 0
+    amounts = {}
+    for measure in dataset.measures:
+        zero = measure.is_additive and measure.missing == "zero"
+        added = np.full((len(starts), len(keys)), 0.0 if zero else np.nan, dtype=np.float32)
+        if len(to):
+            added[np.ix_(rows_at, to)] = new.amounts[measure.name]
+        added[silent] = np.nan
+        old = np.full((len(before.starts), len(keys)), np.nan, dtype=np.float32)
+        old[:, : len(own)] = before.amounts[measure.name][:, own]
+        amounts[measure.name] = np.vstack([old, added])
+    rows = np.vstack(
+        [np.pad(before.rows[:, own], ((0, 0), (0, len(keys) - len(own)))), counts]
+    ).astype(np.int32)
+    leaf_panel = replace(
+        before,
+        series=tuple(keys),
+        starts=np.concatenate([before.starts, starts]),
+        amounts=amounts,
+        rows=rows,
+    )
+    panel = with_rollups(leaf_panel, dataset)
+    if panel.series == before.series:
+        return replace(history, panel=panel)
+    places = {key: at for at, key in enumerate(before.series)}
+    kept = [at for at, key in enumerate(panel.series) if key in places]
+    source = [places[panel.series[at]] for at in kept]
+    states, calibrations = {}, {}
+    for name, state in history.states.items():
+        fresh = new_state(panel.amounts[name][: len(before.starts)], panel.frequency)
+        for field in state._fields:
+            getattr(fresh, field)[..., kept] = getattr(state, field)[..., source]
+        states[name] = fresh
+        stretch = np.ones(len(panel.series))
+        stretch[kept] = history.calibrations[name].stretch[source]
+        calibrations[name] = replace(history.calibrations[name], stretch=stretch)
+    return History(panel, states, calibrations, dataset)

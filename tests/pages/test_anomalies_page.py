@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from lib.aws import open_aws
+from lib.metrics.detectors import create_detector, detectors, find_detector
+from lib.metrics.evaluation import Evaluation
+from lib.metrics.feedback import feedback_on
+from lib.metrics.groups_store import GroupQuery, list_groups
+from lib.metrics.model import Detector, DetectorState, GroupKind
+from lib.metrics.samples import shop_dataset
+from lib.settings import settings
+from lib.ui import escape, resources
+from lib.ui.pages import ANOMALIES
+from tests.pages.conftest import visit
+
+NAME = "TestAlertFilters"
+
+
+@pytest.fixture
+def shop() -> Detector:
+    """A detector of the shop that has looked back."""
+    dataset = shop_dataset()
+    made = create_detector(resources.store(), NAME, dataset, continuous=True, created_by="ann")
+    evaluation = Evaluation(resources.store(), settings(), open_aws(settings()), made)
+    evaluation.run(lambda _fraction, _step: None, datetime.now(UTC))
+    found = find_detector(resources.store(), made.id)
+    assert found is not None
+    return found
+
+
+def captions(app: AppTest) -> str:
+    return "\n".join(caption.value for caption in app.caption)
+
+
+def test_the_first_visit_lets_the_sample_learn() -> None:
+    app = visit(ANOMALIES)
+    assert not app.exception
+    assert [one.name for one in detectors(resources.store())] == ["Shop-sample"]
+    job = resources.jobs().latest("Evaluate Shop-sample")
+    assert job is not None
+    assert "The first run learns what is usual" in captions(app)
+
+
+def test_the_list_opens_with_the_most_severe_event_in_detail(shop: Detector) -> None:
+    app = visit(ANOMALIES)
+    assert not app.exception
+    groups = list_groups(resources.store(), GroupQuery(shop.id, least_severity=50))
+    assert f"**{len(groups)} anomalies**" in captions(app)
+    worst = groups[0]
+    assert app.metric[0].value == f"{worst.severity:.0f} of 100"
+    assert worst.measure in app.subheader[0].value
+    assert list(app.dataframe[0].value["severity"]) == [one.severity for one in groups]
+
+
+def test_filters_narrow_the_list(shop: Detector) -> None:
+    app = visit(ANOMALIES)
+    app.number_input(key="anomalies_severity").set_value(90).run()
+    severe = len(app.dataframe[0].value)
+    assert 0 < severe < len(list_groups(resources.store(), GroupQuery(shop.id)))
+    app.selectbox(key="anomalies_measure").set_value("No data").run()
+    assert set(app.dataframe[0].value["what"]) == {"no data"}
+    app.selectbox(key="anomalies_measure").set_value("visits").run()
+    app.text_input(key="anomalies_text").set_value("nowhere").run()
+    assert "No anomaly matches" in "\n".join(one.value for one in app.markdown)
+
+
+def test_a_link_opens_its_event(shop: Detector) -> None:
+    silent = next(
+        one
+        for one in list_groups(resources.store(), GroupQuery(shop.id))
+        if one.kind is GroupKind.MISSING_DATA
+    )
+    app = visit(ANOMALIES, anomalies_group=silent.id)
+    assert app.subheader[0].value.startswith("No data arrived")
+    day = silent.start.date()
+    app = visit(ANOMALIES, anomalies_day=day.isoformat(), anomalies_severity=0)
+    found = list_groups(
+        resources.store(),
+        GroupQuery(
+            shop.id,
+            start=datetime(day.year, day.month, day.day, tzinfo=UTC),
+            end=datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(days=1),
+        ),
+    )
+    assert len(app.dataframe[0].value) == len(found)
+
+
+def test_feedback_is_kept_and_undone(shop: Detector) -> None:
+    app = visit(ANOMALIES, anomalies_measure="visits")
+    group = list_groups(resources.store(), GroupQuery(shop.id, measure="visits"))[0]
+    app.button(key="anomalies_feedback_False").click().run()
+    [said] = feedback_on(resources.store(), group.id)
+    assert not said.is_anomaly
+    assert "not real" in set(app.dataframe[0].value["feedback"])
+    app.button(key=f"anomalies_undo_{said.id}").click().run()
+    assert feedback_on(resources.store(), group.id)[0].undone_by
+    assert not app.exception
+
+
+def test_detectors_are_paused_resumed_and_deleted(shop: Detector) -> None:
+    app = visit(ANOMALIES, anomalies_view="Detectors")
+    app.button(key=f"anomalies_pause_{shop.id}").click().run()
+    found = find_detector(resources.store(), shop.id)
+    assert found is not None
+    assert found.state is DetectorState.PAUSED
+    app.button(key=f"anomalies_resume_{shop.id}").click().run()
+    app.button(key=f"anomalies_delete_{shop.id}").click().run()
+    assert find_detector(resources.store(), shop.id) is not None
+    app.button(key=f"anomalies_delete_yes_{shop.id}").click().run()
+    assert find_detector(resources.store(), shop.id) is None
+    assert not app.exception
+
+
+def test_a_file_becomes_a_detector() -> None:
+    hours = [datetime(2026, 1, 1, tzinfo=UTC) + timedelta(hours=hour) for hour in range(300)]
+    lines = "".join(f"{hour:%Y-%m-%d %H:%M},{'ab'[at % 2]},{at}\n" for at, hour in enumerate(hours))
+    app = visit(ANOMALIES, anomalies_view="New detector")
+    app.file_uploader(key="anomalies_file").upload(
+        "sales.csv", f"when,shop,amount\n{lines}".encode(), "text/csv"
+    ).run()
+    app.button(key="anomalies_read").click().run()
+    assert not app.exception
+    assert "First rows of 300 looked at" in [one.label for one in app.expander]
+    app.text_input(key="anomalies_name").set_value("no good name")
+    app.button(key="anomalies_create_submit").click().run()
+    assert "1 to 63 letters" in app.error[0].value
+    app.text_input(key="anomalies_name").set_value("Sales")
+    app.button(key="anomalies_create_submit").click().run()
+    made = next(one for one in detectors(resources.store()) if one.name == "Sales")
+    assert made.dataset.timestamp == "when"
+    assert made.dataset.dimensions == ("shop",)
+    assert [measure.name for measure in made.dataset.measures] == ["amount"]
+    assert made.state is DetectorState.BACKTEST
+    assert app.selectbox(key="anomalies_detector").value == "Sales"
+
+
+def test_a_file_that_is_none_is_refused_with_a_sentence() -> None:
+    app = visit(ANOMALIES, anomalies_view="New detector")
+    app.file_uploader(key="anomalies_file").upload("sales.csv", b"a,b\nx,y\n", "text/csv").run()
+    app.button(key="anomalies_read").click().run()
+    assert escape("Exactly one column is the timestamp; 0 are chosen.") == app.warning[0].value
