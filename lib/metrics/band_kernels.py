@@ -28,8 +28,11 @@ AR_MEMORY = np.float32(0.02)
 AR_MOST = np.float32(0.95)
 USEFUL = np.float32(0.97)  # a season is used where it takes away at least 3 % of the error
 WIDE = np.float32(4.0)  # usual errors that one value may count for in judging a season
+SETTLED = np.float32(2)  # visits of a slot of the day before the week is told from it
 YOUNG = np.float32(3.0)  # visits of a slot before its usual error is known
 UNBOUNDED = np.float32(8.0)  # values after which the noise is known well enough to clip by it
+SPAN_CLIP = np.float32(6.0)  # standard deviations that one score may add to a span
+QUIET_SIZE = np.float32(0.75)  # about the mean size of a score in quiet times
 TINY = np.float32(1e-20)
 NAN = np.float32(np.nan)
 
@@ -74,6 +77,7 @@ class Pace(NamedTuple):
     week: np.float32
     scale: np.float32
     season: np.float32
+    week_rows: np.float32  # rows of a slot in one week
     patience: int  # far values in a row
     needed: int  # values before the first z
 
@@ -137,7 +141,9 @@ def run_bands(  # noqa: PLR0915 - one loop, so that the compiler sees it whole
                 first = seen[s] == ZERO
                 value = even[s] if known else ZERO
                 at_level = value if first else level[s]
-                by_day, by_week = day[s], week[s]
+                by_day = day[s]
+                # Within its first hour a slot of the week would follow the values themselves.
+                by_week = week[s] if week_visits[s] >= pace.week_rows else ZERO
                 uses_day = day_error[s] < USEFUL * plain_error[s]
                 uses_week = week_error[s] < USEFUL * day_error[s]
                 season = (by_day if uses_day else ZERO) + (by_week if uses_week else ZERO)
@@ -176,13 +182,15 @@ def run_bands(  # noqa: PLR0915 - one loop, so that the compiler sees it whole
                 plain_error[s] += test * (min(abs(plain), wide) - plain_error[s])
                 day_error[s] += test * (min(abs(without_day), day_wide) - day_error[s])
                 week_error[s] += test * (min(abs(without_both), week_wide) - week_error[s])
+                learns_week = one if day_visits[s] >= SETTLED else ZERO
                 day_visits[s] += one
                 gain = one * max(pace.day, ONE / max(day_visits[s], ONE))
                 new_to_day = without_both if uses_week else without_day
                 day[s] = by_day + gain * min(max(new_to_day, -day_wide), day_wide)
-                week_visits[s] += one
-                gain = one * max(pace.week, ONE / (week_visits[s] + ONE))
-                week[s] = by_week + gain * min(max(without_both, -week_wide), week_wide)
+                week_visits[s] += learns_week
+                gain = learns_week * max(pace.week, ONE / (week_visits[s] + ONE))
+                new_to_week = without_day - week[s]
+                week[s] += gain * min(max(new_to_week, -week_wide), week_wide)
                 gain = one * max(pace.scale, ONE / (scale_visits[s] + ONE))
                 scale[s] += gain * (abs(kept) - scale[s])
                 scale_visits[s] += one
@@ -231,3 +239,26 @@ def _restore(  # noqa: PLR0913, PLR0917 - what it reads and where it writes
             expected[s] = max(np.exp(center[s]) - shift, ZERO)
             lower[s] = max(np.exp(center[s] - spread[s]) - shift, ZERO)
             upper[s] = max(np.exp(center[s] + spread[s]) - shift, ZERO)
+
+
+@numba.njit(cache=True, nogil=True)
+def run_spans(memory: Floats, z: Floats, gains: Floats, evidence: Floats) -> None:
+    """Gather scores over spans: `memory` becomes that after the rows, `evidence[1:]` its values.
+
+    The last gain is that of the scores' sizes, the others of the scores. All are divided by the
+    standard deviation that independent scores would give them.
+    """
+    times, series = z.shape
+    last = len(gains) - 1
+    for at in range(times):
+        for kind in range(last + 1):
+            gain = gains[kind]
+            unit = np.sqrt(gain / (np.float32(2.0) - gain))
+            for s in range(series):
+                far = z[at, s]
+                known = np.isfinite(far)
+                near = min(max(far, -SPAN_CLIP), SPAN_CLIP) if known else ZERO
+                if kind == last and known:
+                    near = abs(near) - QUIET_SIZE
+                memory[kind, s] += gain * (near - memory[kind, s])
+                evidence[kind + 1, at, s] = memory[kind, s] / unit if known else NAN

@@ -150,6 +150,7 @@ def _pace(frequency: Frequency) -> Pace:
         week=np.float32(0.2),
         scale=np.float32(min(0.1, memory * DAY_PARTS) if per_day >= DAY_PARTS else memory),
         season=np.float32(max(memory, 0.002)),
+        week_rows=np.float32(max(1.0, HOUR_S / frequency.seconds)),
         patience=max(5, DAY_S // frequency.seconds // 2),
         needed=intervals_needed(frequency),
     )

@@ -20,7 +20,7 @@ from sqlalchemy import func, select
 
 from lib.aws import Aws, AwsError, open_aws
 from lib.jobs import JobError, Jobs, JobState, Report, job
-from lib.metrics.bands import Clock, follow, intervals_needed, new_state
+from lib.metrics.bands import DAY_S, Clock, follow, intervals_needed, new_state
 from lib.metrics.detectors import detector_folder, detectors, found_detector, set_state
 from lib.metrics.feedback import factors
 from lib.metrics.groups import Scored, find_groups, missing_data_groups
@@ -39,7 +39,8 @@ from lib.metrics.model import (
 )
 from lib.metrics.panel import read_panel
 from lib.metrics.rollups import leaves, with_rollups
-from lib.metrics.severity import Calibration, calibrate
+from lib.metrics.severity import Calibration, calibrate, event_gap
+from lib.metrics.spans import memory_after, no_memory
 from lib.metrics.timeline import as_datetime, interval_end, interval_starts
 from lib.settings import Settings, settings
 from lib.store import EvaluatedIntervalRow, Store, open_store, utc_now
@@ -48,7 +49,7 @@ LEARNT_SHARE = 0.7  # of the history; the rest is looked at, as in Lookout for M
 SCALE_SHARE = 0.3  # of it, from which the scale of each series is taken
 RETRY_S = 300  # after a failed run
 CATCH_UP = 2_000  # intervals at a time
-GROUP_GAP = 2  # intervals after which an event that goes on is another
+RELEARN_SHARE = 0.1  # of the intervals known, and at least a day, after which habits are learnt
 
 
 @job(max_attempts=3)
@@ -167,11 +168,12 @@ class Evaluation:
         first = round(LEARNT_SHARE * len(panel.starts))
         said = factors(self._store, self._detector.id)
         groups: list[AnomalyGroup] = []
-        states, calibrations = {}, {}
+        states, memories, calibrations = {}, {}, {}
         for number, measure in enumerate(dataset.measures):
             report(0.4 + 0.5 * number / len(dataset.measures), f"Looking at {measure.name}")
             learnt = learn_measure(panel, measure.name, first)
-            states[measure.name], calibrations[measure.name] = learnt.state, learnt.calibration
+            states[measure.name], memories[measure.name] = learnt.state, learnt.after
+            calibrations[measure.name] = learnt.calibrations[-1][1]
             scored = Scored(
                 self._detector.id,
                 measure.name,
@@ -179,13 +181,14 @@ class Evaluation:
                 panel,
                 learnt.scores,
                 first,
-                learnt.calibration,
+                learnt.calibrations,
+                learnt.memory,
                 said.get(measure.name, {}),
             )
             groups += find_groups(scored)
         groups += missing_data_groups(self._detector.id, panel, first)
         report(0.95, "Keeping what was found")
-        history = History(panel, states, calibrations, dataset)
+        history = History(panel, states, memories, calibrations, dataset)
         kept = self._keep(panel, first, groups)
         save_history(self._folder, history)
         return history, kept
@@ -205,7 +208,7 @@ class Evaluation:
         panel, first = joined.panel, len(before.starts)
         said = factors(self._store, self._detector.id)
         groups: list[AnomalyGroup] = []
-        after = {}
+        after, memories, calibrations = {}, {}, {}
         for measure in dataset.measures:
             name = measure.name
             rows = panel.amounts[name][first:]
@@ -217,13 +220,16 @@ class Evaluation:
                 panel,
                 scores,
                 first,
-                joined.calibrations[name],
+                ((0, joined.calibrations[name]),),
+                joined.memories[name],
                 said.get(name, {}),
             )
             groups += find_groups(scored)
+            memories[name] = memory_after(joined.memories[name], scores.z)
+            calibrations[name] = _up_to_date(joined.calibrations[name], panel, name)
         groups += missing_data_groups(self._detector.id, panel, first)
         kept = self._keep(panel, first, groups)
-        gone_on = replace(joined, states=after)
+        gone_on = replace(joined, states=after, memories=memories, calibrations=calibrations)
         save_history(self._folder, gone_on)
         return gone_on, kept
 
@@ -231,7 +237,7 @@ class Evaluation:
         """Write intervals that were not written before, with their groups; return their number."""
         at = utc_now()
         own = leaves(panel.series)
-        slack = timedelta(seconds=GROUP_GAP * panel.frequency.seconds)
+        slack = timedelta(seconds=(1 + event_gap(panel.frequency)) * panel.frequency.seconds)
         with self._store.write() as session:
             done = set(
                 session.scalars(
@@ -266,20 +272,43 @@ class Learnt:
     """One measure of a history: the bands after it, what is usual, and the scores from `first`."""
 
     state: Any
-    calibration: Calibration
     scores: Scores
+    calibrations: tuple[tuple[int, Calibration], ...]  # each from its row of the scores on
+    memory: Floats  # of evidence that gathered before the scores
+    after: Floats  # and after them
 
 
 def learn_measure(panel: Panel, measure: str, first: int) -> Learnt:
-    """Return what is learnt of a measure; its habits come from the rows before `first` alone."""
-    clock = Clock(panel.frequency, panel.zone)
+    """Return what is learnt of a measure; an interval is judged by the habits before it alone."""
     amounts = panel.amounts[measure]
-    state = new_state(amounts[: round(SCALE_SHARE * len(amounts))], panel.frequency)
+    clock = Clock(panel.frequency, panel.zone)
+    told = min(first, round(SCALE_SHARE * len(amounts)))
+    state = new_state(amounts[:told], panel.frequency)
     after, scores = follow(state, amounts, panel.starts, clock)
     late = Scores(
         scores.expected[first:], scores.lower[first:], scores.upper[first:], scores.z[first:]
     )
-    return Learnt(after, calibrate(scores.z[:first]), late)
+    calibrations = [(0, calibrate(scores.z[:first], panel.frequency))]
+    while (row := first + calibrations[-1][0]) + _until_learnt(panel, row) < len(amounts):
+        row += _until_learnt(panel, row)
+        calibrations.append((row - first, calibrate(scores.z[:row], panel.frequency)))
+    memory = memory_after(no_memory(amounts.shape[1]), scores.z[:first])
+    return Learnt(after, late, tuple(calibrations), memory, memory_after(memory, scores.z[first:]))
+
+
+def _up_to_date(calibration: Calibration, panel: Panel, measure: str) -> Calibration:
+    """Return what is usual after all of the panel, learnt again where enough is new."""
+    amounts = panel.amounts[measure]
+    if len(amounts) < calibration.rows + _until_learnt(panel, calibration.rows):
+        return calibration
+    state = new_state(amounts[: round(SCALE_SHARE * len(amounts))], panel.frequency)
+    clock = Clock(panel.frequency, panel.zone)
+    return calibrate(follow(state, amounts, panel.starts, clock)[1].z, panel.frequency)
+
+
+def _until_learnt(panel: Panel, rows: int) -> int:
+    """Return after how many intervals more than `rows` habits are learnt again."""
+    return max(1, DAY_S // panel.frequency.seconds, round(RELEARN_SHARE * rows))
 
 
 def series_scores(panel: Panel, measure: str, keys: Sequence[SeriesKey]) -> tuple[Floats, Scores]:
@@ -341,13 +370,15 @@ def _joined(
     places = {key: at for at, key in enumerate(before.series)}
     kept = [at for at, key in enumerate(panel.series) if key in places]
     source = [places[panel.series[at]] for at in kept]
-    states, calibrations = {}, {}
+    states, memories, calibrations = {}, {}, {}
     for name, state in history.states.items():
         fresh = new_state(panel.amounts[name][: len(before.starts)], panel.frequency)
         for field in state._fields:
             getattr(fresh, field)[..., kept] = getattr(state, field)[..., source]
         states[name] = fresh
+        memories[name] = no_memory(len(panel.series))
+        memories[name][:, kept] = history.memories[name][:, source]
         stretch = np.ones(len(panel.series))
         stretch[kept] = history.calibrations[name].stretch[source]
         calibrations[name] = replace(history.calibrations[name], stretch=stretch)
-    return History(panel, states, calibrations, dataset)
+    return History(panel, states, memories, calibrations, dataset)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -24,13 +24,13 @@ from lib.metrics.model import (
     SeriesKey,
 )
 from lib.metrics.rollups import leaves
-from lib.metrics.severity import Calibration, combined, p_values, score, severity
+from lib.metrics.severity import Calibration, combined, event_gap, p_values, score, severity
+from lib.metrics.spans import by_chunks
 from lib.metrics.timeline import as_datetime, interval_end
 
 LEAST_SEVERITY = 40.0  # of an interval that is kept as a group
 FALSE_DISCOVERIES = 0.05  # share of the affected series that may be affected by chance
 CLEAR_Z = 3.0  # of series that count for the place of a deviation
-GAP = 1  # intervals between two of one event
 MISSING_ALWAYS = 0.5  # share of empty intervals from which one is nothing new
 
 Truths = NDArray[np.bool_]
@@ -46,7 +46,8 @@ class Scored:
     panel: Panel
     scores: Scores
     first: int  # the panel's row of the scores' first row
-    calibration: Calibration
+    calibrations: Sequence[tuple[int, Calibration]]  # each from its row of the scores on
+    memory: Floats  # of evidence that gathered before the first row
     factors: Mapping[SeriesKey, float] = field(default_factory=dict)  # feedback: divide z
 
     @property
@@ -61,21 +62,17 @@ class Scored:
 
 def find_groups(scored: Scored) -> tuple[AnomalyGroup, ...]:
     """Return the events of a measure in the scored intervals, in order of time."""
-    z = scored.z
-    if not z.size:
-        return ()
-    chances = p_values(scored.calibration, z)
-    together = combined(chances)
-    least = _least_score(scored)
-    hot = np.flatnonzero(-np.log10(together) >= least - 1.0)
-    judged = []
-    for at in hot:
-        affected = _affected(chances[at])
-        if affected.any():
-            rated = _severity(scored, int(at), float(together[at]), affected)
-            if rated >= LEAST_SEVERITY:
-                judged.append((int(at), rated, affected))
-    return tuple(_group(scored, event, z, chances) for event in _events(judged))
+    judged = tuple(_judged(scored))
+    gap = event_gap(scored.panel.frequency)
+    return tuple(_group(scored, event) for event in _events(judged, gap))
+
+
+def severities(scored: Scored) -> NDArray[np.float64]:
+    """Return the severity of each scored interval; 0 below `LEAST_SEVERITY`."""
+    rated = np.zeros(len(scored.scores.z))
+    for interval in _judged(scored):
+        rated[interval.at] = interval.severity
+    return rated
 
 
 def missing_data_groups(detector: str, panel: Panel, first: int) -> tuple[AnomalyGroup, ...]:
@@ -140,12 +137,42 @@ def contributions(
     return tuple(found)
 
 
-def _least_score(scored: Scored) -> float:
+@dataclass(frozen=True, eq=False)
+class _Interval:
+    """An interval that is kept, with the p-values of its series and which are affected."""
+
+    at: int  # row of the scores
+    severity: float
+    chances: NDArray[np.float64]
+    affected: Truths
+
+
+def _judged(scored: Scored) -> Iterator[_Interval]:
+    z, memory = scored.z, scored.memory
+    bounds = [row for row, _ in scored.calibrations[1:]] + [len(z)]
+    for (low, calibration), high in zip(scored.calibrations, bounds, strict=True):
+        least = _least_score(scored, calibration)
+        for rows, after, evidence in by_chunks(memory, z[low:high]):
+            memory = after
+            chances = p_values(calibration, evidence)
+            together = combined(chances)
+            for row in np.flatnonzero(-np.log10(together) >= least):
+                affected = _affected(chances[row])
+                if not affected.any():
+                    continue
+                at = low + rows.start + int(row)
+                share = _affected_share(scored, at, affected)
+                rated = _rated(scored, calibration, score(float(together[row]), share))
+                if rated >= LEAST_SEVERITY:
+                    yield _Interval(at, rated, chances[row], affected)
+
+
+def _least_score(scored: Scored, calibration: Calibration) -> float:
     # The severity is monotone in the score, so a bisection finds the least that is kept.
     low, high = 0.0, 20.0
     for _ in range(40):
         middle = (low + high) / 2
-        kept = _rated(scored, middle) >= LEAST_SEVERITY
+        kept = _rated(scored, calibration, middle) >= LEAST_SEVERITY
         low, high = (low, middle) if kept else (middle, high)
     return high
 
@@ -162,55 +189,47 @@ def _affected(chances: NDArray[np.float64]) -> Truths:
     return affected
 
 
-def _severity(scored: Scored, at: int, chance: float, affected: Truths) -> float:
+def _affected_share(scored: Scored, at: int, affected: Truths) -> float:
     own = leaves(scored.panel.series)
     expected = np.abs(np.nan_to_num(scored.scores.expected[at]))
     hit = affected[own] if affected[own].any() else np.ones(len(own), dtype=bool)
     whole = float(expected[own].sum())
-    share = float(expected[own][hit].sum()) / whole if whole > 0 else 0.0
-    return _rated(scored, score(chance, share))
+    return float(expected[own][hit].sum()) / whole if whole > 0 else 0.0
 
 
-def _rated(scored: Scored, points: float) -> float:
+def _rated(scored: Scored, calibration: Calibration, points: float) -> float:
     frequency, measures = scored.panel.frequency, len(scored.panel.amounts)
-    return severity(scored.calibration, points, frequency, measures)
+    return severity(calibration, points, frequency, measures)
 
 
 @dataclass(frozen=True, eq=False)
 class _Event:
-    rows: tuple[int, ...]
-    worst: int
-    severity: float
+    first: int
+    last: int
+    worst: _Interval
     affected: Truths  # in any of the intervals
 
 
-def _events(judged: Sequence[tuple[int, float, Truths]]) -> list[_Event]:
+def _events(judged: Sequence[_Interval], gap: int) -> list[_Event]:
     events: list[_Event] = []
-    for at, rated, affected in judged:
+    for one in judged:
         last = events[-1] if events else None
-        if last and at - last.rows[-1] <= 1 + GAP and (last.affected & affected).any():
-            worse = rated > last.severity
-            events[-1] = _Event(
-                (*last.rows, at),
-                at if worse else last.worst,
-                max(rated, last.severity),
-                last.affected | affected,
-            )
+        if last and one.at - last.last <= 1 + gap and (last.affected & one.affected).any():
+            worst = one if one.severity > last.worst.severity else last.worst
+            events[-1] = _Event(last.first, one.at, worst, last.affected | one.affected)
         else:
-            events.append(_Event((at,), at, rated, affected))
+            events.append(_Event(one.at, one.at, one, one.affected))
     return events
 
 
-def _group(
-    scored: Scored, event: _Event, z: NDArray[np.float32], chances: NDArray[np.float64]
-) -> AnomalyGroup:
-    panel, at = scored.panel, event.worst
+def _group(scored: Scored, event: _Event) -> AnomalyGroup:
+    panel, worst, z = scored.panel, event.worst, scored.z
+    at, affected, chances = worst.at, worst.affected, worst.chances
     row = scored.first + at
     own = leaves(panel.series)
     observed = panel.amounts[scored.measure][row].astype(np.float64)
     expected = scored.scores.expected[at].astype(np.float64)
-    affected = _affected(chances[at])
-    start, end = _bounds(panel, scored.first + event.rows[0], scored.first + event.rows[-1])
+    start, end = _bounds(panel, scored.first + event.first, scored.first + event.last)
     away = np.where(np.isfinite(z[at]), observed - expected, 0.0)
     total, usual = _sums(scored, observed[own], expected[own])
     direction = _direction(z[at][affected])
@@ -229,11 +248,11 @@ def _group(
         measure=scored.measure,
         start=start,
         end=end,
-        severity=event.severity,
+        severity=worst.severity,
         direction=direction,
         observed=total,
         expected=usual,
-        series=_affected_series(scored, at, row, affected, chances[at]),
+        series=_affected_series(scored, at, row, affected, chances),
         series_count=int(affected.sum()),
         contributions=contributions(
             panel.dimensions, [panel.series[place] for place in counted], weights[counted]

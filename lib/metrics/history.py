@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lib.metrics.bands import load_state, save_state
-from lib.metrics.model import Dataset, Panel
+from lib.metrics.model import Dataset, Floats, Panel
 from lib.metrics.records import as_data, read_data
 from lib.metrics.severity import Calibration
 
@@ -29,10 +29,11 @@ CURRENT = "current.json"
 
 @dataclass(frozen=True, eq=False)
 class History:
-    """A panel with its rollups, and for each measure the bands after it and what is usual."""
+    """A panel with its rollups; for each measure its bands, evidence, and what is usual."""
 
     panel: Panel
     states: Mapping[str, BandState]
+    memories: Mapping[str, Floats]
     calibrations: Mapping[str, Calibration]
     dataset: Dataset
 
@@ -47,6 +48,7 @@ def save_history(folder: Path, history: History) -> None:
     np.save(place / "rows.npy", panel.rows)
     for number, (name, amounts) in enumerate(panel.amounts.items()):
         np.save(place / f"amounts{number}.npy", amounts)
+        np.save(place / f"memory{number}.npy", history.memories[name])
         save_state(history.states[name], place / f"state{number}.npz")
     described = {
         "version": version,
@@ -94,12 +96,15 @@ def load_history(folder: Path, dataset: Dataset) -> History | None:
         states = {
             name: load_state(place / f"state{number}.npz") for number, name in enumerate(measures)
         }
+        memories = {
+            name: np.load(place / f"memory{number}.npy") for number, name in enumerate(measures)
+        }
         calibrations = dict(
             zip(measures, map(_calibration, described["calibrations"]), strict=True)
         )
     except (OSError, ValueError, KeyError):
         return None  # it is learnt again from the source
-    return History(panel, states, calibrations, dataset)
+    return History(panel, states, memories, calibrations, dataset)
 
 
 def cut(panel: Panel, first: int) -> Panel:
@@ -122,8 +127,9 @@ def _numbers(calibration: Calibration) -> dict[str, Any]:
 def _calibration(data: Mapping[str, Any]) -> Calibration:
     return Calibration(
         np.array(data["knots"]),
-        float(data["tail"]),
+        np.array(data["tails"]),
         np.array(data["stretch"]),
-        float(data["middle"]),
-        float(data["decade"]),
+        float(data["threshold"]),
+        np.array(data["rates"]),
+        int(data["rows"]),
     )
