@@ -39,6 +39,10 @@ BENCHES = {
         "bench.detect_quality",
         "Online NAB score at a fixed severity; nothing fitted on the answers.",
     ),
+    "localisation": (
+        "bench.localisation",
+        "Which combination of values deviates: exact answers, against Adtributor and RiskLoc.",
+    ),
     "pages": (
         "bench.pages",
         "Every page against an empty one: warm open, rerun, CPU, 100 sessions.",

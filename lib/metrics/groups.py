@@ -10,7 +10,7 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from lib.metrics.localise import cube_of, localise
+from lib.metrics.localise import Cube, cube_of, localise
 from lib.metrics.model import (
     MAX_SERIES_KEPT,
     AffectedSeries,
@@ -19,6 +19,7 @@ from lib.metrics.model import (
     Direction,
     Floats,
     GroupKind,
+    Localisation,
     Panel,
     Scores,
     SeriesKey,
@@ -237,9 +238,6 @@ def _group(scored: Scored, event: _Event) -> AnomalyGroup:
     counted = own[(clear | affected)[own]] if (clear | affected)[own].any() else own
     side = {Direction.SPIKE: np.maximum(away, 0), Direction.DIP: np.maximum(-away, 0)}
     weights = side.get(direction, np.abs(away))
-    abnormal = np.zeros(len(own), dtype=bool)
-    abnormal[np.isin(own, counted)] = True
-    abnormal &= weights[own] > 0
     keys = [panel.series[place] for place in own]
     cube = cube_of(panel.dimensions, [[value or "" for value in key] for key in keys])
     return AnomalyGroup(
@@ -257,9 +255,16 @@ def _group(scored: Scored, event: _Event) -> AnomalyGroup:
         contributions=contributions(
             panel.dimensions, [panel.series[place] for place in counted], weights[counted]
         ),
-        causes=localise(cube, observed[own], expected[own], abnormal),
+        causes=_localised(cube, observed[own], expected[own]),
         worst=as_datetime(int(panel.starts[row])),
     )
+
+
+def _localised(
+    cube: Cube, observed: NDArray[np.float64], expected: NDArray[np.float64]
+) -> tuple[Localisation, ...]:
+    known = np.isfinite(observed) & np.isfinite(expected)
+    return localise(cube, np.where(known, observed, 0.0), np.where(known, expected, 0.0))
 
 
 def _sums(
