@@ -11,15 +11,21 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from bench import shop_events
 from bench.nab import PROFILES, file_score, normalised, probation
+from bench.peers import peer_python
 from bench.result import Row
 from lib.metrics.evaluation import learn_measure
-from lib.metrics.groups import Scored, severities
+from lib.metrics.groups import Scored, interval_scores, severities
 from lib.metrics.model import Frequency, Panel, Unit
 from lib.metrics.severity import event_gap
 
@@ -32,11 +38,22 @@ THRESHOLD = 70.0
 PUBLISHED = {"random cut forest": 48.58, "Numenta HTM": 71.68, "random": 19.65}
 GOALS = {"standard": 51.7}  # random cut forest on all 58 files
 MOST_INTERVALS = 100_000  # of a file once its gaps are filled
+TSB_AD = [  # its measure alone, without the models it also brings
+    "--no-deps", "TSB-AD==1.5", "numpy==1.26.4", "scipy==1.14.1", "scikit-learn==1.5.2",
+    "joblib==1.4.2", "threadpoolctl==3.5.0", "pandas==2.2.3", "python-dateutil==2.9.0.post0",
+    "pytz==2024.2", "six==1.16.0", "tzdata==2024.2",
+]  # fmt: skip
+VUS_PEERS = ["POLY", "Sub-PCA", "MatrixProfile", "TimesFM", "IForest", "SR"]
 Windows = list[tuple[int, int]]
+Amounts = NDArray[np.float64]
 
 
-def run(quick: bool) -> list[Row]:  # noqa: ARG001, FBT001  # what bench.__main__ calls; it is quick
-    """Return the normalised score of each of NAB's profiles over the files at hand."""
+def run(quick: bool) -> list[Row]:  # noqa: FBT001  # what bench.__main__ calls
+    """Return NAB's score and VUS-PR over the files at hand, and the recall of the shop's events."""
+    return [*_nab_rows(), *shop_events.rows(quick=quick)]
+
+
+def _nab_rows() -> list[Row]:
     folder = DATA / "metrics" / "nab"
     if not folder.is_dir():
         print("Skipped: no NAB files here. Set SIGHTLINE_BENCH_DATA to the folder of the data.")
@@ -44,7 +61,8 @@ def run(quick: bool) -> list[Row]:  # noqa: ARG001, FBT001  # what bench.__main_
     labels = json.loads((folder / "labels" / "combined_windows.json").read_text())
     files = {name: _read(folder / "data" / name) for name in labels}
     windows = {name: _rows_of(labels[name], frame) for name, frame in files.items()}
-    found = {name: alarms(frame) for name, frame in files.items()}
+    judged = {name: judge(frame) for name, frame in files.items()}
+    found = {name: alarms for name, (alarms, _) in judged.items()}
     count = sum(len(each) for each in windows.values())
     case = f"NAB, {len(files)} of its 58 files"
     rows = []
@@ -65,11 +83,37 @@ def run(quick: bool) -> list[Row]:  # noqa: ARG001, FBT001  # what bench.__main_
         *rows,
         Row(case, f"windows found of {count}", "windows", "higher", seen),
         Row(case, "alarms, in and out of windows", "alarms", "lower", alarm_count),
+        *_vus_rows(windows, {name: scores for name, (_, scores) in judged.items()}),
     ]
 
 
-def alarms(frame: pd.DataFrame) -> list[int]:
-    """Return the rows of a file (timestamp, value) at which an event begins."""
+def _vus_rows(windows: Mapping[str, Windows], scores: Mapping[str, Amounts]) -> list[Row]:
+    python = peer_python("tsb-ad", TSB_AD)
+    if python is None:
+        print("VUS-PR: TSB-AD cannot be had here, left out")
+        return []
+    with tempfile.TemporaryDirectory() as folder:
+        for number, (name, each) in enumerate(scores.items()):
+            if not windows[name]:
+                continue
+            labels = np.zeros(len(each), dtype=np.int8)
+            for first, last in windows[name]:
+                labels[first : last + 1] = 1
+            np.savez(Path(folder) / f"{number}.npz", labels=labels, scores=each)
+        script = Path(__file__).with_name("peer_vus.py")
+        done = subprocess.run(
+            [python, script, folder], capture_output=True, text=True, check=True, timeout=1_200
+        )
+    figures = list(json.loads(done.stdout.splitlines()[-1]).values())
+    published = pd.read_csv(DATA / "metrics" / "tsb_ad_published" / "uni_mergedTable_VUS-PR.csv")
+    nab = published[published["file"].str.contains("NAB")]
+    peers = {name: float(nab[name].mean()) for name in VUS_PEERS}
+    case = f"NAB, {len(figures)} files with windows (peers: TSB-AD's own {len(nab)})"
+    return [Row(case, "VUS-PR, mean", "0 to 1", "higher", float(np.mean(figures)), peers)]
+
+
+def judge(frame: pd.DataFrame) -> tuple[list[int], Amounts]:
+    """Return the rows of a file (timestamp, value) at which an event begins, and all scores."""
     seconds = frame["timestamp"].to_numpy("datetime64[s]").astype(np.int64)
     step = max(int(np.median(np.diff(seconds))), 1)
     interval = (seconds - seconds[0]) // step
@@ -93,15 +137,19 @@ def alarms(frame: pd.DataFrame) -> list[int]:
         calibrations=known.calibrations,
         memory=known.memory,
     )
-    high = np.zeros(count, dtype=bool)
-    high[learnt:] = severities(scored) >= THRESHOLD
+    rated = np.zeros(count)
+    rated[learnt:] = severities(scored)
+    high = rated >= THRESHOLD
     hot = [row for row in range(len(frame)) if inside[row] and high[interval[row]]]
     gap = 1 + event_gap(frequency)
-    return [
+    alarms = [
         row
         for row, before in zip(hot, [None, *hot], strict=False)
         if before is None or interval[row] - interval[before] > gap
     ]
+    points = np.zeros(count)
+    points[learnt:] = interval_scores(scored)
+    return alarms, np.where(inside, points[np.minimum(interval, count - 1)], 0.0)
 
 
 def _read(path: Path) -> pd.DataFrame:

@@ -21,6 +21,7 @@ from http import HTTPStatus
 from importlib import import_module
 from importlib.metadata import distribution
 from pathlib import Path
+from threading import Thread
 from urllib.parse import urlsplit
 
 import streamlit
@@ -41,6 +42,7 @@ from streamlit.runtime import Runtime
 from streamlit.runtime.pages_manager import PagesManager
 
 from lib.identity import ConfigurationError, check_exposure
+from lib.metrics.bands import warm as warm_bands
 from lib.settings import ROOT, Settings, settings
 from lib.store import Store, open_store
 
@@ -321,6 +323,7 @@ def _lifespan(
         runs, reason = await Runtime.instance().does_script_run_without_error()
         if not runs:
             sys.stderr.write(f"The first run of the start page failed ({reason}); see the log.\n")
+        Thread(target=warm_bands, name="warm bands", daemon=True).start()
         freezing = asyncio.create_task(_freeze_what_stays())
         sys.stdout.write(f"Sightline is at {url}\n")
         sys.stdout.flush()

@@ -25,12 +25,13 @@ from lib.metrics.detectors import detector_folder, detectors, found_detector, se
 from lib.metrics.feedback import factors
 from lib.metrics.groups import Scored, find_groups, missing_data_groups
 from lib.metrics.groups_store import write_groups
-from lib.metrics.history import History, load_history, save_history
+from lib.metrics.history import History, cut, load_history, save_history
 from lib.metrics.model import (
     AnomalyGroup,
     Dataset,
     Detector,
     DetectorState,
+    Finding,
     Floats,
     MetricsError,
     Panel,
@@ -41,14 +42,15 @@ from lib.metrics.panel import read_panel
 from lib.metrics.rollups import leaves, with_rollups
 from lib.metrics.severity import Calibration, calibrate, event_gap
 from lib.metrics.spans import memory_after, no_memory
-from lib.metrics.timeline import as_datetime, interval_end, interval_starts
+from lib.metrics.timeline import as_datetime, days_off, interval_end, interval_starts
 from lib.settings import Settings, settings
 from lib.store import EvaluatedIntervalRow, Store, open_store, utc_now
 
-LEARNT_SHARE = 0.7  # of the history; the rest is looked at, as in Lookout for Metrics
+LATE_INTERVALS = 24  # before the new ones, in which rows that came late are counted
 SCALE_SHARE = 0.3  # of it, from which the scale of each series is taken
 RETRY_S = 300  # after a failed run
 CATCH_UP = 2_000  # intervals at a time
+LATE = "came after its interval was looked at"
 RELEARN_SHARE = 0.1  # of the intervals known, and at least a day, after which habits are learnt
 
 
@@ -119,6 +121,20 @@ def last_evaluated(store: Store, detector: Detector) -> datetime | None:
         )
 
 
+def evaluated_span(store: Store, detector: Detector) -> tuple[datetime, datetime] | None:
+    """Return from when until when a detector has looked at intervals; None before the first."""
+    with store.read() as session:
+        first, last = session.execute(
+            select(
+                func.min(EvaluatedIntervalRow.start), func.max(EvaluatedIntervalRow.start)
+            ).where(EvaluatedIntervalRow.detector == detector.id)
+        ).one()
+    if first is None or last is None:
+        return None
+    frequency, zone = detector.dataset.frequency, detector.dataset.zone
+    return first, as_datetime(interval_end(frequency, zone, int(last.timestamp())))
+
+
 class Evaluation:
     """One run of a detector."""
 
@@ -165,7 +181,7 @@ class Evaluation:
         panel = read_panel(dataset, self._settings, self._aws, end=end)
         report(0.4, f"Learning {len(panel.series):,} series")
         panel = with_rollups(panel, dataset)
-        first = round(LEARNT_SHARE * len(panel.starts))
+        first = round(dataset.learnt_share * len(panel.starts))
         said = factors(self._store, self._detector.id)
         groups: list[AnomalyGroup] = []
         states, memories, calibrations = {}, {}, {}
@@ -200,11 +216,14 @@ class Evaluation:
         until = min(int(self._until(now).timestamp()), begin + CATCH_UP * frequency.seconds)
         if until <= begin:
             return history, 0
-        new = read_panel(
-            dataset, self._settings, self._aws, start=as_datetime(begin), end=as_datetime(until)
+        again = int(before.starts[-min(LATE_INTERVALS, len(before.starts))])
+        read = read_panel(
+            dataset, self._settings, self._aws, start=as_datetime(again), end=as_datetime(until)
         )
+        late = _late_rows(before, read)
+        new = cut(read, int(np.searchsorted(read.starts, begin)))
         starts = interval_starts(frequency, zone, begin, until - 1)
-        joined = _joined(history, new, starts, dataset)
+        joined = _joined(_with_late_rows(history, late), new, starts, dataset)
         panel, first = joined.panel, len(before.starts)
         said = factors(self._store, self._detector.id)
         groups: list[AnomalyGroup] = []
@@ -212,7 +231,7 @@ class Evaluation:
         for measure in dataset.measures:
             name = measure.name
             rows = panel.amounts[name][first:]
-            after[name], scores = follow(joined.states[name], rows, starts, _clock(dataset))
+            after[name], scores = follow(joined.states[name], rows, starts, clock_of(panel))
             scored = Scored(
                 self._detector.id,
                 name,
@@ -281,7 +300,7 @@ class Learnt:
 def learn_measure(panel: Panel, measure: str, first: int) -> Learnt:
     """Return what is learnt of a measure; an interval is judged by the habits before it alone."""
     amounts = panel.amounts[measure]
-    clock = Clock(panel.frequency, panel.zone)
+    clock = clock_of(panel)
     told = min(first, round(SCALE_SHARE * len(amounts)))
     state = new_state(amounts[:told], panel.frequency)
     after, scores = follow(state, amounts, panel.starts, clock)
@@ -302,7 +321,7 @@ def _up_to_date(calibration: Calibration, panel: Panel, measure: str) -> Calibra
     if len(amounts) < calibration.rows + _until_learnt(panel, calibration.rows):
         return calibration
     state = new_state(amounts[: round(SCALE_SHARE * len(amounts))], panel.frequency)
-    clock = Clock(panel.frequency, panel.zone)
+    clock = clock_of(panel)
     return calibrate(follow(state, amounts, panel.starts, clock)[1].z, panel.frequency)
 
 
@@ -316,12 +335,42 @@ def series_scores(panel: Panel, measure: str, keys: Sequence[SeriesKey]) -> tupl
     places = [panel.series.index(key) for key in keys]
     amounts = np.ascontiguousarray(panel.amounts[measure][:, places])
     state = new_state(amounts[: round(SCALE_SHARE * len(amounts))], panel.frequency)
-    _, scores = follow(state, amounts, panel.starts, Clock(panel.frequency, panel.zone))
+    _, scores = follow(state, amounts, panel.starts, clock_of(panel))
     return amounts, scores
 
 
-def _clock(dataset: Dataset) -> Clock:
-    return Clock(dataset.frequency, dataset.zone)
+def clock_of(panel: Panel) -> Clock:
+    """Return how the panel's rows lie in time, with the days off of its country."""
+    years = [
+        as_datetime(int(start)).year
+        for start in (panel.starts[[0, -1]] if len(panel.starts) else ())
+    ]
+    free = days_off(panel.holidays, years[0], years[-1] + 1) if years else ()
+    return Clock(panel.frequency, panel.zone, free)
+
+
+def _late_rows(before: Panel, read: Panel) -> int:
+    """Return how many rows have come for intervals that were read before."""
+    own = leaves(before.series)
+    known = dict(zip(before.starts.tolist(), before.rows[:, own].sum(axis=1).tolist(), strict=True))
+    return sum(
+        max(0, int(rows) - known[start])
+        for start, rows in zip(read.starts.tolist(), read.rows.sum(axis=1).tolist(), strict=True)
+        if start in known
+    )
+
+
+def _with_late_rows(history: History, late: int) -> History:
+    """Return the history with what came late among the findings about its data."""
+    if not late:
+        return history
+    quality = history.panel.quality
+    others = tuple(one for one in quality.findings if one.kind != LATE)
+    # Every run counts all that came late in its reach, so the largest count is the true one.
+    most = max([late, *(one.rows for one in quality.findings if one.kind == LATE)])
+    found = Finding(LATE, most, "not judged: wait longer for late rows to take them in")
+    panel = replace(history.panel, quality=replace(quality, findings=(*others, found)))
+    return replace(history, panel=panel)
 
 
 def _joined(

@@ -138,6 +138,14 @@ def contributions(
     return tuple(found)
 
 
+def interval_scores(scored: Scored) -> NDArray[np.float64]:
+    """Return how unusual each scored interval is: -log10 of the chance of its evidence."""
+    points = np.zeros(len(scored.scores.z))
+    for _, rows, chances in _chances(scored):
+        points[rows] = np.nan_to_num(-np.log10(combined(chances)))
+    return points
+
+
 @dataclass(frozen=True, eq=False)
 class _Interval:
     """An interval that is kept, with the p-values of its series and which are affected."""
@@ -148,24 +156,30 @@ class _Interval:
     affected: Truths
 
 
-def _judged(scored: Scored) -> Iterator[_Interval]:
+def _chances(scored: Scored) -> Iterator[tuple[Calibration, slice, NDArray[np.float64]]]:
+    """Yield some rows at a time: what is usual there, which rows, and the series' p-values."""
     z, memory = scored.z, scored.memory
     bounds = [row for row, _ in scored.calibrations[1:]] + [len(z)]
     for (low, calibration), high in zip(scored.calibrations, bounds, strict=True):
-        least = _least_score(scored, calibration)
         for rows, after, evidence in by_chunks(memory, z[low:high]):
             memory = after
-            chances = p_values(calibration, evidence)
-            together = combined(chances)
-            for row in np.flatnonzero(-np.log10(together) >= least):
-                affected = _affected(chances[row])
-                if not affected.any():
-                    continue
-                at = low + rows.start + int(row)
-                share = _affected_share(scored, at, affected)
-                rated = _rated(scored, calibration, score(float(together[row]), share))
-                if rated >= LEAST_SEVERITY:
-                    yield _Interval(at, rated, chances[row], affected)
+            found = slice(low + rows.start, low + rows.stop)
+            yield calibration, found, p_values(calibration, evidence)
+
+
+def _judged(scored: Scored) -> Iterator[_Interval]:
+    for calibration, rows, chances in _chances(scored):
+        least = _least_score(scored, calibration)
+        together = combined(chances)
+        for row in np.flatnonzero(-np.log10(together) >= least):
+            affected = _affected(chances[row])
+            if not affected.any():
+                continue
+            at = rows.start + int(row)
+            share = _affected_share(scored, at, affected)
+            rated = _rated(scored, calibration, score(float(together[row]), share))
+            if rated >= LEAST_SEVERITY:
+                yield _Interval(at, rated, chances[row], affected)
 
 
 def _least_score(scored: Scored, calibration: Calibration) -> float:

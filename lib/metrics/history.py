@@ -92,6 +92,7 @@ def load_history(folder: Path, dataset: Dataset) -> History | None:
             dataset.frequency,
             dataset.zone,
             read_data(DataQuality, described["quality"]),
+            dataset.holidays,
         )
         states = {
             name: load_state(place / f"state{number}.npz") for number, name in enumerate(measures)

@@ -68,9 +68,9 @@ def localise(cube: Cube, observed: Amounts, expected: Amounts) -> tuple[Localisa
     while len(found) < MAX_CAUSES:
         spread = _dispersion(deviation[left], size[left]) if left.any() else 0.0
         best = _best(cube, deviation * left, size * left * spread) if spread else None
-        if best is None or best.gain < LEAST_SHARE * first:
+        if best is None or best.gain * spread < LEAST_SHARE * first:
             break
-        first = first or best.gain
+        first = first or best.gain * spread
         held = float((deviation * left)[best.inside].sum())
         share = min(abs(held) / max(abs(net), abs(held)), 1.0)
         values = {

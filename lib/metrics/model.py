@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 MAX_NAME_CHARACTERS = 63  # of detectors and alerts, as in Lookout for Metrics
 MAX_DESCRIPTION_CHARACTERS = 256
 MAX_COUNT = 1_000  # of units in an interval
+LEAST_LEARNT, MOST_LEARNT = 0.1, 0.95
 MAX_SERIES_KEPT = 1_000  # with a group; `series_count` counts all
 
 Floats = NDArray[np.float32]
@@ -129,6 +130,15 @@ class Dataset:
     zone: str = "UTC"  # IANA; of timestamps without one, and of the calendar
     offset_s: int = 0  # how long to wait for late rows after an interval has ended
     filters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # values kept, by column
+    holidays: str = ""  # ISO 3166 country whose public holidays are no usual days; empty: none
+    learnt_share: float = 0.7  # of the history, before the first interval that is looked at
+
+    def __post_init__(self) -> None:
+        if not LEAST_LEARNT <= self.learnt_share <= MOST_LEARNT:
+            raise MetricsError(
+                f"Between {LEAST_LEARNT:.0%} and {MOST_LEARNT:.0%} of the history can be learnt "
+                "from before the rest is looked at."
+            )
 
 
 @dataclass(frozen=True)
@@ -167,6 +177,7 @@ class Panel:
     frequency: Frequency
     zone: str = "UTC"
     quality: DataQuality = DataQuality()
+    holidays: str = ""  # country, as in the dataset
 
 
 @dataclass(frozen=True, eq=False)

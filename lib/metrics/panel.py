@@ -337,7 +337,15 @@ def _panel(cells: pa.Table, dataset: Dataset, starts: Seconds, counted: _Counts)
     gaps = tuple(as_datetime(start) for start in starts[silent][:MAX_LISTED])
     quality = DataQuality(counted.rows, counted.used, counted.findings, gaps)
     return Panel(
-        dataset.dimensions, series, starts, values, counts, dataset.frequency, dataset.zone, quality
+        dataset.dimensions,
+        series,
+        starts,
+        values,
+        counts,
+        dataset.frequency,
+        dataset.zone,
+        quality,
+        dataset.holidays,
     )
 
 
@@ -377,4 +385,5 @@ def _empty(dataset: Dataset, counted: _Counts) -> Panel:
         dataset.frequency,
         dataset.zone,
         DataQuality(counted.rows, counted.used, counted.findings),
+        dataset.holidays,
     )

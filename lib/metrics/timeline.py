@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -90,3 +91,26 @@ def _midnight(day: date, zone: ZoneInfo) -> int:
 
 def _iso(seconds: int) -> str:
     return f"{as_datetime(seconds):%Y-%m-%d}"
+
+
+@cache
+def days_off(country: str, first: int, last: int) -> frozenset[date]:
+    """Return the public holidays of a country in the years from first to last; none for "".
+
+    Raises `MetricsError` where the country is not known.
+    """
+    if not country:
+        return frozenset()
+    import holidays
+
+    try:
+        return frozenset(holidays.country_holidays(country, years=range(first, last + 1)))
+    except NotImplementedError as error:
+        raise MetricsError(f"The holidays of {country!r} are not known.") from error
+
+
+def countries() -> tuple[str, ...]:
+    """Return the countries whose holidays are known, by their ISO 3166 codes."""
+    import holidays
+
+    return tuple(sorted(holidays.list_supported_countries()))

@@ -10,17 +10,15 @@ import pandas as pd
 import streamlit as st
 
 from lib.identity import Role, User
-from lib.metrics.detectors import detector_folder
 from lib.metrics.evaluation import series_scores
 from lib.metrics.feedback import Feedback, feedback_on, give_feedback, undo_feedback
 from lib.metrics.groups_store import related_groups
-from lib.metrics.history import History, load_history
+from lib.metrics.history import History
 from lib.metrics.model import AnomalyGroup, Detector, GroupKind, MetricsError, SeriesKey
 from lib.metrics.timeline import as_datetime
-from lib.settings import settings
 from lib.ui import resources
 from lib.ui.anomaly_charts import BARS_SHOWN, SeriesView, band_figure, contribution_figure
-from lib.ui.anomaly_view import GROUP, moment
+from lib.ui.anomaly_view import GROUP, kept_history, moment
 from lib.ui.anomaly_words import (
     ALL,
     EMPTY,
@@ -69,19 +67,8 @@ def show_group(detector: Detector, group: AnomalyGroup, user: User) -> None:
     _show_feedback(group, user)
 
 
-@st.cache_resource(ttl=600, max_entries=8, show_spinner=False)
-def _history(detector_id: str, last: str, _detector: Detector) -> History | None:
-    # `last` names the interval up to which it goes, so that a new one is read again.
-    if not last:
-        return None
-    return load_history(detector_folder(settings(), detector_id), _detector.dataset)
-
-
 def _show_course(detector: Detector, group: AnomalyGroup) -> None:
-    from lib.metrics.evaluation import last_evaluated
-
-    last = last_evaluated(resources.store(), detector)
-    history = _history(detector.id, str(last or ""), detector)
+    history = kept_history(detector)
     if history is None:
         st.info("The series are being learnt again; the chart appears after the next run.")
         return

@@ -6,14 +6,17 @@ from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
-from lib.metrics.detectors import detectors
+from lib.metrics.detectors import detector_folder, detectors
 from lib.metrics.evaluation import last_evaluated, next_due, title_of
 from lib.metrics.groups_store import GroupQuery, feedback_of, list_groups, severity_by_day
+from lib.metrics.history import History, load_history
 from lib.metrics.model import AnomalyGroup, Detector, DetectorState, GroupKind
 from lib.metrics.severity import false_groups_per_week
+from lib.settings import settings
 from lib.ui import resources
 from lib.ui.anomaly_charts import calendar_figure
 from lib.ui.anomaly_words import amount, change, place, span
@@ -37,6 +40,7 @@ STATES = {
     DetectorState.PAUSED: ("paused", "gray"),
     DetectorState.FAILED: ("failed", "red"),
 }
+COURSE = 24  # intervals shown on each side of an event
 CALENDAR_HEIGHT, CALENDAR_WIDTH = 180, 1_000  # pixels
 
 
@@ -78,6 +82,18 @@ def show_state(detector: Detector) -> None:
         if detector.state in {DetectorState.ACTIVE, DetectorState.LEARNING}:
             due = next_due(resources.store(), detector)
             st.caption(f"Next due: {escape(moment(due, zone))}", width="content")
+
+
+def kept_history(detector: Detector) -> History | None:
+    """Return the series of a detector up to its last interval; None where there are none."""
+    last = last_evaluated(resources.store(), detector)
+    return _history(detector.id, str(last), detector) if last else None
+
+
+@st.cache_resource(ttl=600, max_entries=8, show_spinner=False)
+def _history(detector_id: str, last: str, _detector: Detector) -> History | None:  # noqa: ARG001
+    # `last` names the interval up to which it goes, so that a new one is read again.
+    return load_history(detector_folder(settings(), detector_id), _detector.dataset)
 
 
 def show_progress(detector: Detector) -> None:
@@ -231,6 +247,9 @@ def _choose_group(detector: Detector, groups: Sequence[AnomalyGroup]) -> Anomaly
             "what": st.column_config.TextColumn("Measure", width=90),
             "change": st.column_config.TextColumn("Against expected", width=130),
             "where": st.column_config.TextColumn("Where", width=220),
+            "course": st.column_config.LineChartColumn(
+                "Course", width=130, help="The most unusual series, the event in the middle"
+            ),
             "when": st.column_config.TextColumn("When", width=290),
             "series": st.column_config.NumberColumn("Series", format="localized", width=70),
             "feedback": st.column_config.TextColumn("Feedback", width=90),
@@ -257,11 +276,33 @@ def _frame(detector: Detector, groups: Sequence[AnomalyGroup]) -> pd.DataFrame:
             "what": [one.measure or "no data" for one in groups],
             "change": [_change(one) for one in groups],
             "where": [place(one) for one in groups],
+            "course": _courses(detector, groups),
             "when": [span(one.start, one.end, detector.dataset.zone) for one in groups],
             "series": [one.series_count for one in groups],
             "feedback": [words[said.get(one.id)] for one in groups],
         }
     )
+
+
+def _courses(detector: Detector, groups: Sequence[AnomalyGroup]) -> list[list[float] | None]:
+    """Return amounts of each group's most unusual series around it; None where none are kept."""
+    history = kept_history(detector)
+    if history is None:
+        return [None] * len(groups)
+    panel = history.panel
+    places = {key: at for at, key in enumerate(panel.series)}
+    courses: list[list[float] | None] = []
+    for group in groups:
+        place = places.get(group.series[0].key) if group.series else None
+        if place is None or group.measure not in panel.amounts:
+            courses.append(None)
+            continue
+        worst = (group.worst or group.start).timestamp()
+        middle = int(np.searchsorted(panel.starts, worst))
+        rows = slice(max(0, middle - COURSE), middle + COURSE)
+        values = panel.amounts[group.measure][rows, place]
+        courses.append([float(value) for value in values[np.isfinite(values)]])
+    return courses
 
 
 def _change(group: AnomalyGroup) -> str:

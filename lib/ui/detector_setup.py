@@ -28,6 +28,7 @@ from lib.metrics.model import (
 from lib.metrics.recognise import FREQUENCIES, Recognition, recognise
 from lib.metrics.recognise import Role as ColumnRole
 from lib.metrics.tables import SET_ROOTS, keep_upload, open_rows
+from lib.metrics.timeline import countries
 from lib.settings import settings
 from lib.ui import resources
 from lib.ui.anomaly_view import DETECTOR, forget_choice
@@ -42,6 +43,14 @@ KINDS = {
     SourceKind.BUCKET: "An Amazon S3 bucket",
     SourceKind.SQL: "A database query",
     SourceKind.SAMPLE: "The sample shop",
+}
+ROWS = "rows"
+ROLLING, CONTINUOUS = "Look back at most of it", "Watch from now on"
+ROLLING_SHARE = 0.3
+MODES = {
+    "Look back once": "Learns from the first 70 % and looks at the rest.",
+    ROLLING: "Learns from the first 30 %, looks at the rest and learns on: a rolling backtest.",
+    CONTINUOUS: "Looks back first, then at each interval as its data arrive.",
 }
 FOUND = "anomalies.found"  # the source that was opened, and what was recognised in it
 REFUSED = "anomalies.refused"
@@ -205,12 +214,22 @@ def _choose_columns(source: Mapping[str, str], found: Recognition) -> Dataset | 
         delay = st.number_input(
             "Wait for late rows, minutes", 0, 7_200, 0, key="anomalies_delay", width=180
         )
+        country = st.selectbox(
+            "Public holidays of", countries(), index=None, placeholder="None",
+            key="anomalies_holidays", width=180,
+            help="Days on which nothing is as usual: their bands are wider.",
+        )  # fmt: skip
+    counts = st.checkbox(
+        "Count the rows as a measure, too", key="anomalies_count",
+        help="How many rows each combination of values has in an interval.",
+    )  # fmt: skip
     try:
         return replace(
-            _dataset(source, edited, options[iso]),
+            _dataset(source, edited, options[iso], counts=counts),
             zone=zone or "UTC",
             timestamp_format=pattern.strip(),
             offset_s=int(delay) * 60,
+            holidays=country or "",
         )
     except MetricsError as error:
         st.warning(escape(str(error)), icon=":material/warning:")
@@ -221,7 +240,9 @@ def _pattern(found: Recognition) -> str:
     return next((one.format for one in found.columns if one.role is ColumnRole.TIMESTAMP), "")
 
 
-def _dataset(source: Mapping[str, str], edited: pd.DataFrame, frequency: Frequency) -> Dataset:
+def _dataset(
+    source: Mapping[str, str], edited: pd.DataFrame, frequency: Frequency, *, counts: bool
+) -> Dataset:
     roles = dict(zip(edited["column"], edited["role"], strict=True))
     times = [name for name, role in roles.items() if role == ColumnRole.TIMESTAMP]
     if len(times) != 1:
@@ -231,8 +252,12 @@ def _dataset(source: Mapping[str, str], edited: pd.DataFrame, frequency: Frequen
         for row in edited.to_dict("records")
         if row["role"] == ColumnRole.MEASURE
     )
+    if counts:
+        taken = {measure.name for measure in measures}
+        name = next(one for one in (ROWS, f"{ROWS}_counted") if one not in taken)
+        measures = (*measures, Measure(name, "", Aggregation.COUNT))
     if not measures:
-        raise MetricsError("Choose at least one column as a measure.")
+        raise MetricsError("Choose at least one column as a measure, or count the rows.")
     dimensions = tuple(name for name, role in roles.items() if role == ColumnRole.DIMENSION)
     return Dataset(dict(source), times[0], measures, dimensions, frequency)
 
@@ -254,15 +279,16 @@ def _choose_name(dataset: Dataset) -> None:
         )
         mode = st.radio(
             "Mode",
-            ["Look back once", "Watch from now on"],
-            captions=[
-                "Learns from the first 70 % and looks at the rest.",
-                "Looks back first, then at each interval as its data arrive.",
-            ],
+            list(MODES),
+            captions=list(MODES.values()),
             key="anomalies_mode",
         )
         if st.form_submit_button("Create", type="primary", key="anomalies_create_submit"):
-            _create(dataset, name.strip(), description.strip(), continuous=mode != "Look back once")
+            share = ROLLING_SHARE if mode == ROLLING else dataset.learnt_share
+            _create(
+                replace(dataset, learnt_share=share), name.strip(), description.strip(),
+                continuous=mode == CONTINUOUS,
+            )  # fmt: skip
 
 
 def _create(dataset: Dataset, name: str, description: str, *, continuous: bool) -> None:

@@ -18,6 +18,7 @@ from lib.store import utc_now
 from lib.ui import resources
 from lib.ui.anomaly_view import DETECTOR, STATES, forget_choice, moment
 from lib.ui.anomaly_words import period
+from lib.ui.detector_backtest import show_backtest
 from lib.ui.guard import acting_user
 from lib.ui.job_view import show_job
 from lib.ui.markdown import escape
@@ -63,6 +64,7 @@ def _show_card(detector: Detector, recent: int, user: User) -> None:
         show_job(job, may_cancel=job.owner == user.username or user.role.allows(Role.ADMIN))
     _show_actions(detector, user)
     _show_quality(detector)
+    show_backtest(detector)
 
 
 def _show_actions(detector: Detector, user: User) -> None:

@@ -279,3 +279,52 @@ def test_names_are_unique_whatever_the_case(store: Store) -> None:
     create_detector(store, "Sales", shop_dataset(), continuous=False, created_by="ann")
     with pytest.raises(MetricsError, match="already"):
         create_detector(store, "sales", shop_dataset(), continuous=False, created_by="ann")
+
+
+def test_rows_that_come_late_are_counted(
+    store: Store, now_settings: Settings, tmp_path: Path
+) -> None:
+    path = tmp_path / "rows.csv"
+    hours = [datetime(2026, 1, 1, tzinfo=UTC) + timedelta(hours=hour) for hour in range(200)]
+
+    def write(count: int, late: int = 0) -> None:
+        lines = [f"{hour.isoformat()},{100 + at % 7}" for at, hour in enumerate(hours[:count])]
+        lines += [f"{hours[count - 3].isoformat()},5"] * late
+        path.write_text("time,amount\n" + "\n".join(lines) + "\n")
+
+    dataset = Dataset({"kind": "folder", "path": str(path)}, "time", (Measure("amount", "amount"),))
+    detector = create_detector(store, "slow", dataset, continuous=True, created_by="ann")
+    write(150)
+    run(store, now_settings, detector, hours[150])
+    write(152, late=2)
+    run(store, now_settings, detector, hours[152])
+    history = load_history(detector_folder(now_settings, detector.id), dataset)
+    assert history is not None
+    [late] = [one for one in history.panel.quality.findings if "came after" in one.kind]
+    assert late.rows == 2
+
+
+def test_holidays_widen_the_bands_of_their_day() -> None:
+    from lib.metrics.evaluation import clock_of
+    from lib.metrics.model import Frequency, Panel, Unit
+
+    starts = int(datetime(2026, 12, 20, tzinfo=UTC).timestamp()) + 3_600 * np.arange(24 * 8)
+    amounts = np.ones((len(starts), 1), dtype=np.float32)
+    panel = Panel(
+        (),
+        ((),),
+        starts,
+        {"a": amounts},
+        np.ones((len(starts), 1), dtype=np.int32),
+        Frequency(1, Unit.HOUR),
+        holidays="US",
+    )
+    assert datetime(2026, 12, 25, tzinfo=UTC).date() in clock_of(panel).holidays
+    with pytest.raises(MetricsError, match="not known"):
+        clock_of(Panel((), ((),), starts, {}, panel.rows, panel.frequency, holidays="Atlantis"))
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_all_or_nothing_cannot_be_learnt_from(share: float) -> None:
+    with pytest.raises(MetricsError, match="history"):
+        Dataset({}, "time", (), learnt_share=share)

@@ -66,7 +66,6 @@ def test_many_small_series_show_together() -> None:
     keys = list(product([str(n) for n in range(20)], [str(n) for n in range(60)]))
     expected = np.full(len(keys), 0.5)
     rate = np.where([key[0] == "7" for key in keys], 3.0, 1.0)
-    found = localise(
-        cube_of(["shop", "item"], keys), random.poisson(expected * rate) * 1.0, expected
-    )
+    observed: Amounts = random.poisson(expected * rate).astype(np.float64)
+    found = localise(cube_of(["shop", "item"], keys), observed, expected)
     assert [dict(one.values) for one in found] == [{"shop": "7"}]

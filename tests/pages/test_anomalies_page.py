@@ -101,6 +101,26 @@ def test_feedback_is_kept_and_undone(shop: Detector) -> None:
     assert not app.exception
 
 
+def test_the_list_shows_the_course_of_each_event(shop: Detector) -> None:
+    app = visit(ANOMALIES)
+    table = app.dataframe[0].value
+    kinds = [one.kind for one in list_groups(resources.store(), GroupQuery(shop.id, 50))]
+    for course, kind in zip(table["course"], kinds, strict=True):
+        assert (course is None) == (kind is GroupKind.MISSING_DATA)
+        if course is not None:
+            assert 20 <= len(course) <= 48
+
+
+def test_the_shop_is_compared_with_its_incidents(shop: Detector) -> None:
+    app = visit(ANOMALIES, anomalies_view="Detectors")
+    app.session_state[f"anomalies_backtest_{shop.id}"] = True
+    app.run()
+    assert not app.exception
+    [table] = [one.value for one in app.dataframe if "Recall" in one.value]
+    assert list(table["Severity from"]) == [50, 60, 70, 80, 90]
+    assert all(share.endswith(" %") for share in table["Recall"])
+
+
 def test_detectors_are_paused_resumed_and_deleted(shop: Detector) -> None:
     app = visit(ANOMALIES, anomalies_view="Detectors")
     app.button(key=f"anomalies_pause_{shop.id}").click().run()
