@@ -36,16 +36,25 @@ class Outcome:
     by_chance_per_week: float  # at most
     precision: float | None  # share of the groups that overlap an incident, 0 to 1
     recall: float | None  # share of the incidents that a group overlaps
-    delay: timedelta | None  # median, from an incident's start to its first group
+    delay: (
+        timedelta | None
+    )  # median, from an incident's start to the end of its first interval seen
 
 
 def outcomes(
-    groups: Sequence[AnomalyGroup], labels: Sequence[Label], start: datetime, end: datetime
+    groups: Sequence[AnomalyGroup],
+    labels: Sequence[Label],
+    span: tuple[datetime, datetime],
+    interval: timedelta,
 ) -> tuple[Outcome, ...]:
-    """Return what each of THRESHOLDS would have given from `start` until `end`."""
+    """Return what each of THRESHOLDS would have given over a span, start and end.
+
+    An event is seen an `interval` after it starts.
+    """
+    start, end = span
     weeks = max((end - start) / timedelta(weeks=1), 1e-9)
     known = [one for one in labels if one.end > start and one.start < end]
-    return tuple(_outcome(groups, known, threshold, weeks) for threshold in THRESHOLDS)
+    return tuple(_outcome(groups, known, threshold, weeks, interval) for threshold in THRESHOLDS)
 
 
 def read_labels(data: bytes, zone: str, measures: Iterable[str]) -> tuple[Label, ...]:
@@ -86,12 +95,16 @@ def _time(text: str, line: int, zone: str) -> datetime:
 
 
 def _outcome(
-    groups: Sequence[AnomalyGroup], labels: Sequence[Label], threshold: int, weeks: float
+    groups: Sequence[AnomalyGroup],
+    labels: Sequence[Label],
+    threshold: int,
+    weeks: float,
+    interval: timedelta,
 ) -> Outcome:
     sent = [one for one in groups if one.severity >= threshold]
     right = [one for one in sent if any(_meet(one, label) for label in labels)]
     first = [
-        min(one.start for one in sent if _meet(one, label))
+        min(one.start for one in sent if _meet(one, label)) + interval
         for label in labels
         if any(_meet(one, label) for one in sent)
     ]

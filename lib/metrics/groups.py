@@ -29,6 +29,7 @@ from lib.metrics.severity import Calibration, combined, event_gap, p_values, sco
 from lib.metrics.spans import by_chunks
 from lib.metrics.timeline import as_datetime, interval_end
 
+LEAST_Z = 2.0  # of an affected series at the first and last interval of an event
 LEAST_SEVERITY = 40.0  # of an interval that is kept as a group
 FALSE_DISCOVERIES = 0.05  # share of the affected series that may be affected by chance
 CLEAR_Z = 3.0  # of series that count for the place of a deviation
@@ -154,6 +155,7 @@ class _Interval:
     severity: float
     chances: NDArray[np.float64]
     affected: Truths
+    fresh: bool  # whether an affected series is off in this interval, not only over a span
 
 
 def _chances(scored: Scored) -> Iterator[tuple[Calibration, slice, NDArray[np.float64]]]:
@@ -179,7 +181,8 @@ def _judged(scored: Scored) -> Iterator[_Interval]:
             share = _affected_share(scored, at, affected)
             rated = _rated(scored, calibration, score(float(together[row]), share))
             if rated >= LEAST_SEVERITY:
-                yield _Interval(at, rated, chances[row], affected)
+                fresh = bool((np.abs(scored.z[at][affected]) >= LEAST_Z).any())
+                yield _Interval(at, rated, chances[row], affected, fresh)
 
 
 def _least_score(scored: Scored, calibration: Calibration) -> float:
@@ -230,6 +233,8 @@ def _events(judged: Sequence[_Interval], gap: int) -> list[_Event]:
     for one in judged:
         last = events[-1] if events else None
         if last and one.at - last.last <= 1 + gap and (last.affected & one.affected).any():
+            if not one.fresh and last.worst.fresh:
+                continue  # what the event has left behind in the spans does not prolong it
             worst = one if one.severity > last.worst.severity else last.worst
             events[-1] = _Event(last.first, one.at, worst, last.affected | one.affected)
         else:

@@ -244,15 +244,15 @@ def _choose_group(detector: Detector, groups: Sequence[AnomalyGroup]) -> Anomaly
             "severity": st.column_config.ProgressColumn(
                 "Severity", min_value=0, max_value=100, format="%.0f", width=90
             ),
-            "what": st.column_config.TextColumn("Measure", width=90),
-            "change": st.column_config.TextColumn("Against expected", width=130),
-            "where": st.column_config.TextColumn("Where", width=220),
+            "what": st.column_config.TextColumn("Measure", width=80),
+            "change": st.column_config.TextColumn("Against expected", width=125),
+            "where": st.column_config.TextColumn("Where", width=175),
             "course": st.column_config.LineChartColumn(
-                "Course", width=130, help="The most unusual series, the event in the middle"
+                "Course", width=105, help="The most unusual series, the event in the middle"
             ),
-            "when": st.column_config.TextColumn("When", width=290),
-            "series": st.column_config.NumberColumn("Series", format="localized", width=70),
-            "feedback": st.column_config.TextColumn("Feedback", width=90),
+            "when": st.column_config.TextColumn("When", width=275),
+            "series": st.column_config.NumberColumn("Series", format="localized", width=60),
+            "feedback": st.column_config.TextColumn("Feedback", width=80),
         },
     )
     st.download_button(

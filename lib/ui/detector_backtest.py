@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pandas as pd
 import streamlit as st
@@ -17,6 +17,20 @@ from lib.ui import resources
 from lib.ui.anomaly_view import moment
 from lib.ui.markdown import escape
 from lib.ui.tables import show_table
+
+COLUMNS = {
+    "A week": st.column_config.NumberColumn(format="%.1f"),
+    "By chance a week": st.column_config.NumberColumn(format="%.2f", help="At most"),
+    "Precision": st.column_config.NumberColumn(
+        format="%.0f %%", help="Share of the events that overlap a known incident"
+    ),
+    "Recall": st.column_config.NumberColumn(
+        format="%.0f %%", help="Share of the known incidents that an event overlaps"
+    ),
+    "Median delay": st.column_config.NumberColumn(
+        format="%.1f h", help="From the start of an incident to the end of its first interval"
+    ),
+}
 
 
 def show_backtest(detector: Detector) -> None:
@@ -37,10 +51,11 @@ def show_backtest(detector: Detector) -> None:
         ]
         labels = _labels(detector, *span)
         zone = detector.dataset.zone
+        interval = timedelta(seconds=detector.dataset.frequency.seconds)
         st.caption(escape(f"From {moment(span[0], zone)} to {moment(span[1], zone)}."))
         show_table(
-            _frame(outcomes(groups, labels, *span), known=bool(labels)),
-            columns={},
+            _frame(outcomes(groups, labels, span, interval), known=bool(labels)),
+            columns=COLUMNS,
             name=f"backtest-{detector.name}",
             alt="Events, precision and recall at each severity",
         )
@@ -52,9 +67,7 @@ def show_backtest(detector: Detector) -> None:
 def _labels(detector: Detector, start: datetime, end: datetime) -> Sequence[Label]:
     if detector.dataset.source.get("kind") == "sample":
         return [
-            Label(one.start, one.end, measure)
-            for one in occurrences(start, end)
-            for measure in one.incident.measures[:1]
+            Label(one.start, one.end) for one in occurrences(start, end) if one.incident.measures
         ]
     file = st.file_uploader(
         "Known incidents: a CSV with start, end and, if you like, measure",
@@ -76,22 +89,21 @@ def _frame(found: Sequence[Outcome], *, known: bool) -> pd.DataFrame:
         {
             "Severity from": [one.threshold for one in found],
             "Events": [one.groups for one in found],
-            "A week": [f"{one.per_week:.2g}" for one in found],
-            "By chance a week": [f"{one.by_chance_per_week:.2g}" for one in found],
+            "A week": [one.per_week for one in found],
+            "By chance a week": [one.by_chance_per_week for one in found],
         }
     )
     if known:
         frame["Precision"] = [_percent(one.precision) for one in found]
         frame["Recall"] = [_percent(one.recall) for one in found]
         frame["Median delay"] = [
-            "" if one.delay is None else f"{one.delay.total_seconds() / 3_600:.1f} h"
-            for one in found
+            None if one.delay is None else one.delay.total_seconds() / 3_600 for one in found
         ]
     return frame
 
 
-def _percent(share: float | None) -> str:
-    return "" if share is None else f"{100 * share:.0f} %"
+def _percent(share: float | None) -> float | None:
+    return None if share is None else 100 * share
 
 
 def _show_feedback(groups: Sequence[AnomalyGroup]) -> None:

@@ -22,27 +22,28 @@ def test_precision_recall_and_delay_at_each_threshold() -> None:
     labels = [Label(BEGIN + at * HOUR, BEGIN + (at + 4) * HOUR) for at in (10, 50, 90)]
     groups = [group(11, 95), group(52, 75), group(70, 65), group(120, 55)]
     found = {
-        one.threshold: one for one in outcomes(groups, labels, BEGIN, BEGIN + timedelta(weeks=2))
+        one.threshold: one
+        for one in outcomes(groups, labels, (BEGIN, BEGIN + timedelta(weeks=2)), HOUR)
     }
     assert [one.groups for one in found.values()] == [4, 3, 2, 1, 1]
     assert found[50].precision == 0.5
     assert found[50].recall == pytest.approx(2 / 3)
     assert found[50].per_week == 2
     assert found[50].by_chance_per_week == pytest.approx(7)
-    assert found[50].delay == 1.5 * HOUR
+    assert found[50].delay == 2.5 * HOUR
     assert found[90].precision == 1
     assert found[90].recall == pytest.approx(1 / 3)
 
 
 def test_without_known_incidents_there_is_no_precision() -> None:
-    found = outcomes([group(1, 80)], [], BEGIN, BEGIN + timedelta(weeks=1))
+    found = outcomes([group(1, 80)], [], (BEGIN, BEGIN + timedelta(weeks=1)), HOUR)
     assert [one.threshold for one in found] == list(THRESHOLDS)
     assert all(one.precision is None and one.recall is None for one in found)
 
 
 def test_an_incident_of_another_measure_does_not_excuse_a_group() -> None:
     labels = [Label(BEGIN, BEGIN + 9 * HOUR, "visits")]
-    [first, *_] = outcomes([group(1, 80)], labels, BEGIN, BEGIN + timedelta(weeks=1))
+    [first, *_] = outcomes([group(1, 80)], labels, (BEGIN, BEGIN + timedelta(weeks=1)), HOUR)
     assert (first.precision, first.recall) == (0, 0)
 
 
