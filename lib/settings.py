@@ -72,6 +72,18 @@ class Settings(BaseSettings):
     metrics_databases: dict[str, SecretStr] = Field(
         {}, description="Databases that detectors may query, by name: sqlite:/// or postgresql://."
     )
+    alert_channels: dict[str, SecretStr] = Field(
+        {}, description="Addresses that alerts may tell, by name: https webhooks or apprise URLs."
+    )
+    alert_signing_key: SecretStr = Field(
+        SecretStr(""), description="Key that signs webhooks of alerts by HMAC-SHA256; empty: none."
+    )
+    alert_private_hosts: tuple[str, ...] = Field(
+        (), description="Hosts in private networks that webhooks of alerts may reach."
+    )
+    public_address: str = Field(
+        "", description="URL of Sightline in links of notifications; empty means address and port."
+    )
     opensearch_url: str | None = Field(
         None, description="OpenSearch cluster whose indexes Search may ask, by https."
     )
@@ -124,6 +136,11 @@ class Settings(BaseSettings):
             return f"sqlite:///{self.data_dir / 'sightline.db'}"
         scheme, _, rest = url.partition("://")
         return f"postgresql+psycopg://{rest}" if scheme in {"postgres", "postgresql"} else url
+
+    @property
+    def public_url(self) -> str:
+        """Return the URL of Sightline in links that leave it, without a slash at the end."""
+        return self.public_address.rstrip("/") or f"http://{self.address}:{self.port}"
 
     @property
     def on_loopback(self) -> bool:

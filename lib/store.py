@@ -200,6 +200,7 @@ class AnomalyGroupRow(Base):
     series_count: Mapped[int]
     detail: Mapped[dict[str, Any]]  # the whole `AnomalyGroup`
     found_at: Mapped[datetime]
+    announced_at: Mapped[datetime | None] = mapped_column(index=True)  # None: alerts look at it
 
 
 class FeedbackRow(Base):
@@ -218,7 +219,7 @@ class FeedbackRow(Base):
 
 
 class AlertRow(Base):
-    """One alert of a detector as it is now; `lib.metrics.alerts` alone writes it."""
+    """One alert of a detector as it is now; `lib.alerts.rules` alone writes it."""
 
     __tablename__ = "alert"
     __table_args__ = (UniqueConstraint("detector", "folded_name"),)
@@ -259,13 +260,14 @@ class NotificationRow(Base):
     channel: Mapped[dict[str, Any]]
     subject: Mapped[str] = mapped_column(String(200))
     body: Mapped[str] = mapped_column(Text)
-    state: Mapped[str] = mapped_column(String(16))  # waiting, sent, dead
+    state: Mapped[str] = mapped_column(String(16))  # waiting, sent, dead, muted
     attempts: Mapped[int] = mapped_column(default=0)
     problem: Mapped[str] = mapped_column(Text, default="")
     created_at: Mapped[datetime] = mapped_column(index=True)
     due_at: Mapped[datetime]
     sent_at: Mapped[datetime | None]
     read_at: Mapped[datetime | None]
+    format: Mapped[str] = mapped_column(String(16))
 
 
 class Store:

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 RECOVERY_INTERVAL_S = 3.0
 DUE_INTERVAL_S = 15.0
 # What looks for work that has become due and submits it, by name: no job knows the domains.
-DUE = ("lib.metrics.evaluation:submit_due",)
+DUE = ("lib.metrics.evaluation:submit_due", "lib.alerts.outbox:submit_due")
 GRACE_S = 3.0  # honcho kills what still lives five seconds after its SIGTERM
 
 

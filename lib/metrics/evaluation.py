@@ -205,7 +205,7 @@ class Evaluation:
         groups += missing_data_groups(self._detector.id, panel, first)
         report(0.95, "Keeping what was found")
         history = History(panel, states, memories, calibrations, dataset)
-        kept = self._keep(panel, first, groups)
+        kept = self._keep(panel, first, groups, announced=True)
         save_history(self._folder, history)
         return history, kept
 
@@ -247,12 +247,14 @@ class Evaluation:
             memories[name] = memory_after(joined.memories[name], scores.z)
             calibrations[name] = _up_to_date(joined.calibrations[name], panel, name)
         groups += missing_data_groups(self._detector.id, panel, first)
-        kept = self._keep(panel, first, groups)
+        kept = self._keep(panel, first, groups, announced=False)
         gone_on = replace(joined, states=after, memories=memories, calibrations=calibrations)
         save_history(self._folder, gone_on)
         return gone_on, kept
 
-    def _keep(self, panel: Panel, first: int, groups: Sequence[AnomalyGroup]) -> int:
+    def _keep(
+        self, panel: Panel, first: int, groups: Sequence[AnomalyGroup], *, announced: bool
+    ) -> int:
         """Write intervals that were not written before, with their groups; return their number."""
         at = utc_now()
         own = leaves(panel.series)
@@ -283,7 +285,8 @@ class Evaluation:
             )
             times = {start for _, start in fresh}
             new = [one for one in groups if (one.worst or one.start) in times]
-            return len(write_groups(session, sorted(new, key=lambda one: one.start), slack))
+            in_time = sorted(new, key=lambda one: one.start)
+            return len(write_groups(session, in_time, slack, announced=announced))
 
 
 @dataclass(frozen=True, eq=False)

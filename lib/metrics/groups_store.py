@@ -81,17 +81,18 @@ def related_groups(
 
 
 def write_groups(
-    session: Session, groups: Iterable[AnomalyGroup], slack: timedelta
+    session: Session, groups: Iterable[AnomalyGroup], slack: timedelta, *, announced: bool
 ) -> list[AnomalyGroup]:
     """Write groups, in the caller's transaction, and return them as they are kept.
 
     A group that goes on where a kept one of its measure has ended, within the slack and in some of
-    its series, extends it: same id, the higher severity and the worse interval.
+    its series, extends it: same id, the higher severity and the worse interval. Alerts look at
+    groups that are not `announced`.
     """
     written = []
     for group in groups:
         kept = _extended(session, group, slack) or group
-        session.merge(_row(kept))
+        session.merge(_row(kept, announced=announced))
         session.flush()
         written.append(kept)
     return written
@@ -146,7 +147,8 @@ def _searchable(group: AnomalyGroup) -> str:
     return " ".join((group.measure, group.kind, *sorted(values))).casefold()
 
 
-def _row(group: AnomalyGroup) -> AnomalyGroupRow:
+def _row(group: AnomalyGroup, *, announced: bool) -> AnomalyGroupRow:
+    now = utc_now()
     return AnomalyGroupRow(
         id=group.id,
         detector=group.detector,
@@ -158,5 +160,6 @@ def _row(group: AnomalyGroup) -> AnomalyGroupRow:
         severity=group.severity,
         series_count=group.series_count,
         detail=as_data(group),
-        found_at=utc_now(),
+        found_at=now,
+        announced_at=now if announced else None,
     )

@@ -173,7 +173,7 @@ def test_killed_between_two_steps_nothing_is_lost_or_doubled(
     class Killed(BaseException):
         pass
 
-    def die(*_: object) -> None:
+    def die(*_: object, **__: object) -> None:
         raise Killed
 
     begin = datetime(2026, 11, 15, 10, tzinfo=UTC)
