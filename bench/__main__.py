@@ -43,6 +43,10 @@ BENCHES = {
         "bench.localisation",
         "Which combination of values deviates: exact answers, against Adtributor and RiskLoc.",
     ),
+    "alerts": (
+        "bench.alerts",
+        "A million anomaly groups against a thousand alerts.",
+    ),
     "pages": (
         "bench.pages",
         "Every page against an empty one: warm open, rerun, CPU, 100 sessions.",

@@ -73,12 +73,14 @@ def sentence(rule: AlertRule) -> str:
 
 @dataclass(frozen=True, eq=False)
 class GroupTable:
-    """Groups of one detector as columns, for rules on very many of them.
+    """Groups of one detector as columns, the most severe first, for rules on very many of them.
 
-    `codes` holds the values of every affected series [series, dimensions] as places in `values`,
-    -1 for a series over all values; the series of group i are `first[i]` to `first[i + 1]`.
+    `place` says which group a row is. `codes` holds the values of every affected series [series,
+    dimensions] as places in `values`, -1 for a series over all values; the series of row i are
+    `first[i]` to `first[i + 1]`.
     """
 
+    place: NDArray[np.int64]
     measure: NDArray[np.int32]  # a place in `measures`; -1 where no data arrived
     severity: NDArray[np.float32]
     direction: NDArray[np.int8]  # a place in DIRECTIONS
@@ -92,6 +94,8 @@ class GroupTable:
 
 def table_of(groups: Sequence[AnomalyGroup], dimensions: Sequence[str]) -> GroupTable:
     """Return groups as columns."""
+    order = np.argsort([-one.severity for one in groups], kind="stable").astype(np.int64)
+    groups = [groups[at] for at in order]
     measures = sorted({one.measure for one in groups if one.kind is not GroupKind.MISSING_DATA})
     place = {name: at for at, name in enumerate(measures)}
     keys: list[SeriesKey] = [series.key for one in groups for series in one.series]
@@ -105,6 +109,7 @@ def table_of(groups: Sequence[AnomalyGroup], dimensions: Sequence[str]) -> Group
     counts = np.array([len(one.series) for one in groups], dtype=np.int64)
     missing = [one.kind is GroupKind.MISSING_DATA for one in groups]
     return GroupTable(
+        order,
         np.array(
             [-1 if gone else place[one.measure] for one, gone in zip(groups, missing, strict=True)],
             dtype=np.int32,
@@ -121,7 +126,7 @@ def table_of(groups: Sequence[AnomalyGroup], dimensions: Sequence[str]) -> Group
 
 
 def matching(rule: AlertRule, table: GroupTable) -> NDArray[np.int64]:
-    """Return the places of the groups that a rule tells about."""
+    """Return the places of the groups that a rule tells about, the most severe first."""
     from lib.alerts.matching_kernel import match_groups
 
     wanted = np.array(
@@ -136,14 +141,15 @@ def matching(rule: AlertRule, table: GroupTable) -> NDArray[np.int64]:
     for row, one in enumerate(filters):
         names = table.values[columns[row]]
         fits[row, : len(names)] = [_fits(one, name) for name in names]
-    found = np.zeros(len(table.measure), dtype=np.bool_)
     least = np.float32(-1 if rule.severity is None else rule.severity)
-    limits = (least, rule.least_impact, rule.health, len(filters) < len(rule.filters))
+    severe = int(np.searchsorted(-table.severity, -least, side="right"))
+    found = np.zeros(severe, dtype=np.bool_)
+    limits = (rule.least_impact, rule.health, len(filters) < len(rule.filters))
     match_groups(
-        table.measure, table.severity, table.direction, table.impact, table.first, table.codes,
+        table.measure[:severe], table.direction, table.impact, table.first, table.codes,
         wanted, points, columns, fits, limits, found,
     )  # fmt: skip
-    return np.flatnonzero(found)
+    return table.place[found.nonzero()[0]]
 
 
 def _severity_criterion(rule: AlertRule, group: AnomalyGroup) -> Criterion:

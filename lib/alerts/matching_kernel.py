@@ -9,9 +9,8 @@ import numpy as np
 
 
 @numba.njit(cache=True, nogil=True, parallel=True)
-def match_groups(  # noqa: C901, PLR0913, PLR0917 - one loop over columns
+def match_groups(  # noqa: PLR0913, PLR0917 - one loop over columns
     measure: Any,
-    severity: Any,
     direction: Any,
     impact: Any,
     first: Any,
@@ -25,13 +24,11 @@ def match_groups(  # noqa: C901, PLR0913, PLR0917 - one loop over columns
 ) -> None:
     """Set `found` of each group that fits; see `matching.GroupTable` and `matching.matching`.
 
-    `limits` holds least severity, least impact, whether missing data count, and whether a filter
+    `limits` holds least impact, whether missing data count, and whether a filter
     is on a dimension that the groups do not have.
     """
-    least, least_impact, health, impossible = limits
+    least_impact, health, impossible = limits
     for at in numba.prange(len(measure)):
-        if severity[at] < least:
-            continue
         if measure[at] < 0:
             found[at] = health
             continue
@@ -58,8 +55,8 @@ def warm() -> None:
     """Compile or load the kernel, so that nobody waits for it later."""
     none = np.zeros(0)
     match_groups(
-        none.astype(np.int32), none.astype(np.float32), none.astype(np.int8), none,
+        none.astype(np.int32), none.astype(np.int8), none,
         np.zeros(1, dtype=np.int64), np.zeros((0, 1), dtype=np.int32), np.zeros(1, dtype=np.bool_),
         np.zeros(3, dtype=np.bool_), np.zeros(0, dtype=np.int64), np.zeros((0, 1), dtype=np.bool_),
-        (np.float32(0), 0.0, True, False), np.zeros(0, dtype=np.bool_),
+        (0.0, True, False), np.zeros(0, dtype=np.bool_),
     )  # fmt: skip

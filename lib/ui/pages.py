@@ -58,6 +58,13 @@ ANOMALIES = Page(
     Role.VIEWER,
     "Which few events in these measures matter, and which values do they come from?",
 )
+ALERTS = Page(
+    "alerts.py",
+    "Alerts",
+    ":material/notifications:",
+    Role.VIEWER,
+    "Who is told of which anomalies, by what way, and what would have been sent?",
+)
 SETTINGS = Page(
     "settings.py",
     "Settings",
@@ -65,7 +72,7 @@ SETTINGS = Page(
     Role.ADMIN,
     "Connections, engines, users and the audit log.",
 )
-PAGES = (OVERVIEW, SUMMARIZE, SEARCH, ANOMALIES, SETTINGS)
+PAGES = (OVERVIEW, SUMMARIZE, SEARCH, ANOMALIES, ALERTS, SETTINGS)
 
 
 def page_of(file: str) -> Page:

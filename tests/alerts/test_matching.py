@@ -76,7 +76,7 @@ def test_the_case_of_the_post() -> None:
     assert matches(ALL, SECOND, DIMENSIONS)
     table = table_of([FIRST, SECOND], DIMENSIONS)
     assert matching(POST, table).tolist() == [0]
-    assert matching(ALL, table).tolist() == [0, 1]
+    assert matching(ALL, table).tolist() == [1, 0]
 
 
 def test_why_a_group_does_not_match_is_told_condition_by_condition() -> None:
