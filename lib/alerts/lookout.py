@@ -11,8 +11,6 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import yaml
-
 from lib.alerts.model import (
     Alert,
     AlertRule,
@@ -22,9 +20,9 @@ from lib.alerts.model import (
     Format,
     checked_rule,
 )
+from lib.metrics.lookout import read_document
 from lib.metrics.model import Dataset, Detector, Direction, MetricsError
 
-MAX_BYTES = 4_000_000
 RESOURCE = "AWS::LookoutMetrics::Alert"
 MOST_MEASURES, MOST_FILTERS, MOST_VALUES = 5, 5, 10  # the service's limits
 
@@ -34,7 +32,7 @@ def import_alerts(data: bytes, dataset: Dataset) -> tuple[AlertRule, ...]:
 
     Roles are left behind: messages are sent by Sightline's own identity.
     """
-    found = tuple(_rule(one) for one in _alerts(_document(data)))
+    found = tuple(_rule(one) for one in _alerts(read_document(data)))
     if not found:
         raise MetricsError("There is no alert of Lookout for Metrics in this file.")
     for rule in found:
@@ -48,39 +46,6 @@ def import_alerts(data: bytes, dataset: Dataset) -> tuple[AlertRule, ...]:
 def export_alerts(detector: Detector, alerts: Sequence[Alert]) -> str:
     """Return the alerts as JSON, each as DescribeAlert answers; ours alone is under "Sightline"."""
     return json.dumps({"Alerts": [_described(detector, one) for one in alerts]}, indent=1)
-
-
-def _document(data: bytes) -> Any:
-    if len(data) > MAX_BYTES:
-        raise MetricsError(f"The file is larger than {MAX_BYTES // 1_000_000} MB.")
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise MetricsError("The file is not in UTF-8.") from error
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        pass
-    try:
-        return yaml.load(text, _Template)  # noqa: S506 - a safe loader, see below
-    except yaml.YAMLError as error:
-        raise MetricsError("The file is neither JSON nor YAML.") from error
-
-
-class _Template(yaml.SafeLoader):
-    """YAML with CloudFormation's short functions, whose arguments are kept and not evaluated."""
-
-
-def _function(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> Any:
-    del suffix
-    if isinstance(node, yaml.ScalarNode):
-        return loader.construct_scalar(node)
-    if isinstance(node, yaml.SequenceNode):
-        return loader.construct_sequence(node)
-    return loader.construct_mapping(node) if isinstance(node, yaml.MappingNode) else None
-
-
-_Template.add_multi_constructor("!", _function)
 
 
 def _alerts(document: Any) -> Iterator[Mapping[str, Any]]:

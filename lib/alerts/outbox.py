@@ -25,6 +25,7 @@ from lib.alerts.rules import alerts_in
 from lib.aws import Aws, open_aws
 from lib.jobs import Jobs, Report, job
 from lib.metrics.detectors import detectors
+from lib.metrics.evaluation import late_intervals
 from lib.metrics.model import AnomalyGroup, Detector, DetectorState
 from lib.metrics.records import as_data, read_data
 from lib.settings import Settings, settings
@@ -34,6 +35,7 @@ TITLE = "Send notifications"
 WAITS_S = (60, 300, 1_800, 7_200, 21_600)  # before each further attempt; then it is dead
 LEASE_S = 300  # for one attempt
 AT_ONCE = 200
+SUBJECTS = {"failed": "could not run", "late": "runs late"}
 WAITING, SENT, DEAD, MUTED = "waiting", "sent", "dead", "muted"
 
 
@@ -53,7 +55,11 @@ def submit_due(jobs: Jobs) -> None:
     with jobs.store.read() as session:
         new = session.scalar(_unannounced().with_only_columns(func.count()))
         due = session.scalar(_due(utc_now()).with_only_columns(func.count()))
-    failed = any(one.state is DetectorState.FAILED for one in detectors(jobs.store))
+    day = utc_now() - timedelta(days=1)
+    failed = any(
+        one.state is DetectorState.FAILED or late_intervals(jobs.store, one, day)
+        for one in detectors(jobs.store)
+    )
     last = jobs.latest(TITLE)
     if (new or due or failed) and (last is None or last.finished):
         jobs.submit(deliver, title=TITLE, owner="sightline")
@@ -77,12 +83,23 @@ def announce(store: Store, now_settings: Settings, now: datetime) -> int:
                 for alert in alerts_in(session, detector.id):
                     if _tells(alert, group, detector):
                         written += _write(session, alert, detector, group, now_settings, now)
-    for detector in known.values():
-        if detector.state is DetectorState.FAILED:
-            with store.write() as session:
-                for alert in alerts_in(session, detector.id):
-                    if alert.rule.active and alert.rule.health:
-                        written += _write_failure(session, alert, detector, now)
+    return written + sum(_announce_health(store, one, now) for one in known.values())
+
+
+def _announce_health(store: Store, detector: Detector, now: datetime) -> int:
+    """Write that a detector fails or runs late, once a day for each, and return how many were."""
+    troubles = []
+    if detector.state is DetectorState.FAILED:
+        troubles.append(("failed", f"could not run: {detector.problem}"))
+    late = late_intervals(store, detector, now - timedelta(days=1))
+    if late:
+        troubles.append(("late", f"looked at {late:,} intervals late within the last day."))
+    written = 0
+    for kind, words in troubles:
+        with store.write() as session:
+            for alert in alerts_in(session, detector.id):
+                if alert.rule.active and alert.rule.health:
+                    written += _write_trouble(session, alert, detector, (kind, words), now)
     return written
 
 
@@ -260,8 +277,11 @@ def _add_to_digest(
     return 1
 
 
-def _write_failure(session: Session, alert: Alert, detector: Detector, now: datetime) -> int:
-    message_id = _id(alert.id, f"failed {now:%Y-%m-%d} {detector.problem}")
+def _write_trouble(
+    session: Session, alert: Alert, detector: Detector, trouble: tuple[str, str], now: datetime
+) -> int:
+    kind, words = trouble
+    message_id = _id(alert.id, f"{kind} {now:%Y-%m-%d} {detector.problem}")
     if session.get(NotificationRow, message_id) is not None or _muted(alert, now):
         return 0
     at_once = alert.rule.channel.kind is ChannelKind.INBOX
@@ -272,8 +292,8 @@ def _write_failure(session: Session, alert: Alert, detector: Detector, now: date
             detector=detector.id,
             groups=[],
             channel=as_data(alert.rule.channel),
-            subject=f"{PREFIX} {detector.name} could not run"[:100],
-            body=f"{PREFIX} The anomaly detector {detector.name} could not run: {detector.problem}",
+            subject=f"{PREFIX} {detector.name} {SUBJECTS[kind]}"[:100],
+            body=f"{PREFIX} The anomaly detector {detector.name} {words}",
             state=SENT if at_once else WAITING,
             attempts=0,
             problem="",

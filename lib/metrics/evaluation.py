@@ -121,6 +121,19 @@ def last_evaluated(store: Store, detector: Detector) -> datetime | None:
         )
 
 
+def late_intervals(store: Store, detector: Detector, since: datetime) -> int:
+    """Return how many intervals a detector has looked at late since a time."""
+    with store.read() as session:
+        count = session.scalar(
+            select(func.count()).where(
+                EvaluatedIntervalRow.detector == detector.id,
+                EvaluatedIntervalRow.late,
+                EvaluatedIntervalRow.evaluated_at >= since,
+            )
+        )
+    return int(count or 0)
+
+
 def evaluated_span(store: Store, detector: Detector) -> tuple[datetime, datetime] | None:
     """Return from when until when a detector has looked at intervals; None before the first."""
     with store.read() as session:
@@ -279,7 +292,7 @@ class Evaluation:
                     start=start,
                     evaluated_at=at,
                     rows=int(panel.rows[row][own].sum()),
-                    late=at - start > late,
+                    late=not announced and at - start > late,
                 )
                 for row, start in fresh
             )

@@ -29,7 +29,7 @@ from lib.metrics.severity import Calibration, combined, event_gap, p_values, sco
 from lib.metrics.spans import by_chunks
 from lib.metrics.timeline import as_datetime, interval_end
 
-LEAST_Z = 2.0  # of an affected series at the first and last interval of an event
+LEAST_Z = 1.5  # median of the affected series at the last interval of an event
 LEAST_SEVERITY = 40.0  # of an interval that is kept as a group
 FALSE_DISCOVERIES = 0.05  # share of the affected series that may be affected by chance
 CLEAR_Z = 3.0  # of series that count for the place of a deviation
@@ -155,7 +155,7 @@ class _Interval:
     severity: float
     chances: NDArray[np.float64]
     affected: Truths
-    fresh: bool  # whether an affected series is off in this interval, not only over a span
+    fresh: bool  # whether its affected series are off in it, not only over a span
 
 
 def _chances(scored: Scored) -> Iterator[tuple[Calibration, slice, NDArray[np.float64]]]:
@@ -181,7 +181,7 @@ def _judged(scored: Scored) -> Iterator[_Interval]:
             share = _affected_share(scored, at, affected)
             rated = _rated(scored, calibration, score(float(together[row]), share))
             if rated >= LEAST_SEVERITY:
-                fresh = bool((np.abs(scored.z[at][affected]) >= LEAST_Z).any())
+                fresh = bool(np.nanmedian(np.abs(scored.z[at][affected])) >= LEAST_Z)
                 yield _Interval(at, rated, chances[row], affected, fresh)
 
 

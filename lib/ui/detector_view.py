@@ -19,6 +19,7 @@ from lib.ui import resources
 from lib.ui.anomaly_view import DETECTOR, STATES, forget_choice, moment
 from lib.ui.anomaly_words import period
 from lib.ui.detector_backtest import show_backtest
+from lib.ui.detector_exchange import show_export, show_import
 from lib.ui.guard import acting_user
 from lib.ui.job_view import show_job
 from lib.ui.markdown import escape
@@ -32,6 +33,7 @@ def show_detectors(user: User) -> None:
     """Draw a card for each detector."""
     found = detectors(resources.store())
     counts = counts_since(resources.store(), utc_now() - timedelta(days=7), CLEAR)
+    show_import(may=user.role.allows(Role.ANALYST))
     if not found:
         with st.container(border=True):
             st.markdown("**No detector yet**")
@@ -95,6 +97,7 @@ def _show_actions(detector: Detector, user: User) -> None:
                 "Pause", key=f"anomalies_pause_{detector.id}", icon=":material/pause:",
                 disabled=not may, on_click=_change, args=(detector, DetectorState.PAUSED),
             )  # fmt: skip
+        show_export(detector)
         _show_delete(detector, may=may)
 
 

@@ -164,3 +164,18 @@ def test_a_file_that_is_none_is_refused_with_a_sentence() -> None:
     app.file_uploader(key="anomalies_file").upload("sales.csv", b"a,b\nx,y\n", "text/csv").run()
     app.button(key="anomalies_read").click().run()
     assert escape("Exactly one column is the timestamp; 0 are chosen.") == app.warning[0].value
+
+
+def test_a_detector_of_lookout_for_metrics_is_imported() -> None:
+    from tests.metrics.test_lookout import TEMPLATE
+
+    app = visit(ANOMALIES, anomalies_view="Detectors")
+    upload = app.file_uploader(key="anomalies_import_file")
+    upload.upload("stack.yaml", TEMPLATE.encode(), "text/yaml").run()
+    app.button(key="anomalies_import").click().run()
+    assert "names no place in S3" in app.error[0].value
+    fixed = TEMPLATE.replace('!Sub "s3://${Bucket}/x"', '"s3://bucket/x"')
+    upload = app.file_uploader(key="anomalies_import_file")
+    upload.set_value(("stack.yaml", fixed.encode(), "text/yaml")).run()
+    app.button(key="anomalies_import").click().run()
+    assert "TestAlertFilters" in [one.name for one in detectors(resources.store())]
