@@ -29,7 +29,7 @@ from lib.metrics.severity import Calibration, combined, event_gap, p_values, sco
 from lib.metrics.spans import by_chunks
 from lib.metrics.timeline import as_datetime, interval_end
 
-LEAST_Z = 1.5  # median of the affected series at the last interval of an event
+CLEAR_LEAN = 1.5  # median z of the affected series from which an interval has a direction
 LEAST_SEVERITY = 40.0  # of an interval that is kept as a group
 FALSE_DISCOVERIES = 0.05  # share of the affected series that may be affected by chance
 CLEAR_Z = 3.0  # of series that count for the place of a deviation
@@ -155,7 +155,7 @@ class _Interval:
     severity: float
     chances: NDArray[np.float64]
     affected: Truths
-    fresh: bool  # whether its affected series are off in it, not only over a span
+    lean: float  # median z of its affected series
 
 
 def _chances(scored: Scored) -> Iterator[tuple[Calibration, slice, NDArray[np.float64]]]:
@@ -181,8 +181,8 @@ def _judged(scored: Scored) -> Iterator[_Interval]:
             share = _affected_share(scored, at, affected)
             rated = _rated(scored, calibration, score(float(together[row]), share))
             if rated >= LEAST_SEVERITY:
-                fresh = bool(np.nanmedian(np.abs(scored.z[at][affected])) >= LEAST_Z)
-                yield _Interval(at, rated, chances[row], affected, fresh)
+                lean = float(np.nanmedian(scored.z[at][affected]))
+                yield _Interval(at, rated, chances[row], affected, lean)
 
 
 def _least_score(scored: Scored, calibration: Calibration) -> float:
@@ -224,6 +224,7 @@ def _rated(scored: Scored, calibration: Calibration, points: float) -> float:
 class _Event:
     first: int
     last: int
+    seen: int  # the last interval that belongs to it, be it only as what the event has left behind
     worst: _Interval
     affected: Truths  # in any of the intervals
 
@@ -232,14 +233,19 @@ def _events(judged: Sequence[_Interval], gap: int) -> list[_Event]:
     events: list[_Event] = []
     for one in judged:
         last = events[-1] if events else None
-        if last and one.at - last.last <= 1 + gap and (last.affected & one.affected).any():
-            if not one.fresh and last.worst.fresh:
-                continue  # what the event has left behind in the spans does not prolong it
+        if last and one.at - last.seen <= 1 + gap and (last.affected & one.affected).any():
             worst = one if one.severity > last.worst.severity else last.worst
-            events[-1] = _Event(last.first, one.at, worst, last.affected | one.affected)
+            end = last.last if _is_left_behind(one, worst) else one.at
+            events[-1] = _Event(last.first, end, one.at, worst, last.affected | one.affected)
         else:
-            events.append(_Event(one.at, one.at, one, one.affected))
+            events.append(_Event(one.at, one.at, one.at, one, one.affected))
     return events
+
+
+def _is_left_behind(one: _Interval, worst: _Interval) -> bool:
+    """Tell whether an interval shows only what spans and bands have kept of an event."""
+    leans = abs(one.lean) >= CLEAR_LEAN and one.lean * worst.lean > 0
+    return abs(worst.lean) >= CLEAR_LEAN and not leans
 
 
 def _group(scored: Scored, event: _Event) -> AnomalyGroup:
