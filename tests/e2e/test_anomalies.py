@@ -28,6 +28,9 @@ def learnt(page: Page, server: Server) -> None:
 def test_the_sample_learns_and_shows_its_events(page: Page, shop: Server) -> None:
     learnt(page, shop)
     expect(page.get_by_text("sample data")).to_be_visible()
+    page.get_by_role("combobox", name="Measure").click()
+    page.get_by_role("option", name="visits").click()
+    settled(page)
     expect(page.get_by_text("Which values it comes from")).to_be_visible()
     expect(page.locator(".js-plotly-plot").first).to_be_visible()
 
