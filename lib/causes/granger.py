@@ -7,6 +7,7 @@ serves all pairs of measures.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,6 +60,39 @@ def fit(values: Matrix, lags: int) -> Fit:
             for name in ("p_values", "strengths", "best_lags", "coefficients", "residuals")
         ),
     )
+
+
+def fit_given(values: Matrix, lags: int, effect: int, now: Sequence[int]) -> tuple[Matrix, Matrix]:
+    """Return p-values and strengths [S, cause] of the lags on one effect, given causes of now.
+
+    `now` are measures whose values in the same interval are in the fit as well, so that what comes
+    through them is not taken for an effect of its own.
+    """
+    from scipy.special import fdtrc
+
+    design, effects, _ = _lagged(values, lags)
+    series, _, measures = effects.shape
+    design = np.concatenate([design, effects[:, :, list(now)]], axis=2)
+    known = design[:, :, 0] > 0
+    target = effects[:, :, effect : effect + 1]
+    inverse, solvable = _inverses(np.matmul(design.transpose(0, 2, 1), design))
+    slopes = inverse @ np.matmul(design.transpose(0, 2, 1), target)
+    free = known.sum(axis=1) - design.shape[2]
+    solvable &= free > 0
+    p_values = np.full((series, measures), np.nan)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        noise = np.square(target - design @ slopes).sum(axis=(1, 2)) / free
+        for cause in range(measures):
+            own = 1 + cause + measures * np.arange(lags)
+            block = np.linalg.pinv(inverse[:, own[:, None], own], hermitian=True)
+            some = slopes[:, own, 0]
+            wald = np.einsum("sk,skl,sl->s", some, block, some) / (lags * noise)
+            p_values[:, cause] = fdtrc(lags, np.maximum(free, 1), np.maximum(wald, 0.0))
+        by_lag = slopes[:, 1 : 1 + measures * lags, 0].reshape(series, lags, measures)
+        spread = np.nanstd(values, axis=1)
+        strengths = by_lag.sum(axis=1) * spread / spread[:, effect : effect + 1]
+    p_values[~solvable] = np.nan
+    return p_values, np.where(solvable[:, None], strengths, np.nan)
 
 
 def lag_order(values: Matrix, most: int = MAX_LAGS) -> int:

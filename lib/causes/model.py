@@ -31,6 +31,7 @@ class Observations:
     starts: NDArray[np.int64]
     slots: NDArray[np.int64]
     values: Matrix
+    dimensions: tuple[str, ...] = ()  # of the series' keys
 
 
 class Origin(StrEnum):
