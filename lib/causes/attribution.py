@@ -11,8 +11,8 @@ explains. Intervals come from fits to resampled blocks of the past.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import factorial
 
 import numpy as np
@@ -29,6 +29,7 @@ from lib.causes.model import (
     Share,
 )
 from lib.causes.preparation import winsorised
+from lib.metrics.model import SeriesKey
 
 EXACT_PLAYERS = 12
 PERMUTATIONS = 200
@@ -101,6 +102,28 @@ def attribute(
         _agreement(shares, ranking, traversal, upstream),
         tuple(_notes(graph, target, players, scores[at])),
     )
+
+
+def of_series(
+    observations: Observations, found: Found, keys: Collection[SeriesKey]
+) -> tuple[Observations, Found]:
+    """Return the same of some series alone, of all where none of the keys is there."""
+    chosen = [at for at, key in enumerate(observations.series) if key in keys]
+    if not chosen:
+        return observations, found
+    prepared = found.prepared
+    some = replace(
+        observations,
+        series=tuple(observations.series[at] for at in chosen),
+        values=observations.values[chosen],
+    )
+    parts = replace(
+        prepared,
+        shocks=prepared.shocks[chosen],
+        scale=prepared.scale[chosen],
+        usual=prepared.usual[chosen],
+    )
+    return some, replace(found, prepared=parts)
 
 
 def what_if(attribution: Attribution, normal: Mapping[str, float]) -> float:

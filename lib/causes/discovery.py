@@ -5,7 +5,8 @@ series depend. What business measures do to each other mostly happens within one
 no lag, so the second stage looks at what the lags do not explain: two measures are joined where no
 small set of others explains their correlation (the skeleton of the PC algorithm, Spirtes and
 Glymour 1991), and the way is the user's order, a definition, or the non-Gaussianity of the shocks
-(the likelihood ratio of Hyvaerinen and Smith, JMLR 2013) where most series agree; else it is open.
+(the likelihood ratio of Hyvaerinen and Smith, JMLR 2013) where nearly all series agree and no
+measure is a rare count, whose shape says nothing; else it is open.
 """
 
 from __future__ import annotations
@@ -25,10 +26,12 @@ SIGNIFICANT = 0.05
 ADAPTIVE = "adaptive"
 MAX_GIVEN = 2  # measures that may explain a correlation away
 MAX_SERIES_FOR_ORDER = 20  # by which the number of lags is chosen
-LEAST_STRENGTH = 0.05  # partial correlation below which an edge is no finding
+LEAST_STRENGTH = 0.05  # partial correlation below which an edge is no finding,
+LEAST_LAGGED = 0.02  # and strength over intervals
 COPY = 0.999  # correlation of shocks from which measures move as one
 CLEAR_WAY = 4.0  # standard errors of the mean direction over series
-ROBUST_SERIES = 0.6  # share of the series that must point the same way
+ROBUST_SERIES = 0.85  # share of the series that must point the same way
+LEAST_COUNT = 50.0  # median of counts whose shocks are even enough to tell a way
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +72,8 @@ def discover(
         combined = benjamini_hochberg(combined)
     naive = fisher(tested.p_values)
     np.fill_diagonal(naive, np.nan)
-    now = [*_same_interval_edges(names, tested.residuals, knowledge, rule)]
+    telling = _telling(observations.values[:, :, prepared.kept])
+    now = [*_same_interval_edges(names, (tested.residuals, telling), knowledge, rule)]
     lagged = [*_lagged_edges(names, tested, combined)]
     edges = [*_directly(lagged, now, names, shocks, lags, rule), *now]
     edges = _with_knowledge(edges, knowledge, names)
@@ -132,7 +136,8 @@ def _lagged_edges(names: list[str], tested: Fit, combined: Matrix) -> Iterator[E
         strength = np.nanmedian(tested.strengths, axis=0)
         share = np.nanmean(tested.p_values < SIGNIFICANT, axis=0)
         lag = np.nanmedian(tested.best_lags, axis=0)
-    for cause, effect in zip(*np.nonzero(combined < SIGNIFICANT), strict=True):
+    clear = (combined < SIGNIFICANT) & (np.abs(strength) >= LEAST_LAGGED)
+    for cause, effect in zip(*np.nonzero(clear), strict=True):
         yield Edge(
             names[cause],
             names[effect],
@@ -164,19 +169,17 @@ def _directly(  # noqa: PLR0913, PLR0917 - both stages meet here
         combined = RULES[rule](p_values)
         for one in mine:
             cause = names.index(one.cause)
-            if combined[cause] < SIGNIFICANT:
-                with np.errstate(all="ignore"):
-                    yield replace(
-                        one,
-                        p_value=float(combined[cause]),
-                        strength=float(np.nanmedian(strengths[:, cause])),
-                        share=float(np.nanmean(p_values[:, cause] < SIGNIFICANT)),
-                    )
+            with np.errstate(all="ignore"):
+                strength = float(np.nanmedian(strengths[:, cause]))
+                share = float(np.nanmean(p_values[:, cause] < SIGNIFICANT))
+            if combined[cause] < SIGNIFICANT and abs(strength) >= LEAST_LAGGED:
+                yield replace(one, p_value=float(combined[cause]), strength=strength, share=share)
 
 
 def _same_interval_edges(
-    names: list[str], residuals: Matrix, knowledge: Knowledge, rule: str
+    names: list[str], left: tuple[Matrix, list[bool]], knowledge: Knowledge, rule: str
 ) -> Iterator[Edge]:
+    residuals, telling = left
     correlations, counts = _correlations(residuals)
     if not len(correlations):
         return
@@ -202,7 +205,7 @@ def _same_interval_edges(
         if abs(strength) < LEAST_STRENGTH:
             continue
         share = float((_fisher_p(partial, counts, 0) < SIGNIFICANT).mean())
-        first, second = _way(pair, names, residuals, knowledge)
+        first, second = _way(pair, names, (residuals, telling), knowledge)
         way = pair if first is None or second is None else (first, second)
         yield Edge(
             names[way[0]], names[way[1]], 0, strength, p_values[pair], share,
@@ -253,7 +256,10 @@ def _pair_p(partial: Matrix, counts: Matrix, given: int, rule: str) -> float:
 
 
 def _way(
-    pair: tuple[int, int], names: list[str], residuals: Matrix, knowledge: Knowledge
+    pair: tuple[int, int],
+    names: list[str],
+    left: tuple[Matrix, list[bool]],
+    knowledge: Knowledge,
 ) -> tuple[int | None, int | None]:
     """Return cause and effect of a pair, None where nothing tells."""
     one, other = (names[at] for at in pair)
@@ -265,6 +271,9 @@ def _way(
     order = knowledge.order
     if one in order and other in order:
         return (pair[0], pair[1]) if order.index(one) < order.index(other) else (pair[1], pair[0])
+    residuals, telling = left
+    if not all(telling[at] for at in pair):
+        return None, None
     lean = _leans(residuals[:, :, pair[0]], residuals[:, :, pair[1]])
     lean = lean[np.isfinite(lean)]
     if len(lean) < 2:  # noqa: PLR2004 - series that can agree
@@ -274,6 +283,16 @@ def _way(
     if abs(mean) < CLEAR_WAY * error or agree < ROBUST_SERIES:
         return None, None
     return (pair[0], pair[1]) if mean > 0 else (pair[1], pair[0])
+
+
+def _telling(values: Matrix) -> list[bool]:
+    """Return which measures have shocks whose shape may tell a way: not rare counts."""
+    told = []
+    for at in range(values.shape[2]):
+        known = values[:, :, at][np.isfinite(values[:, :, at])]
+        counts = bool((known == np.round(known)).all())
+        told.append(not counts or float(np.median(known)) >= LEAST_COUNT)
+    return told
 
 
 def _leans(one: Matrix, other: Matrix) -> Matrix:

@@ -65,6 +65,13 @@ ALERTS = Page(
     Role.VIEWER,
     "Who is told of which anomalies, by what way, and what would have been sent?",
 )
+CAUSES = Page(
+    "causes.py",
+    "Causes",
+    ":material/account_tree:",
+    Role.VIEWER,
+    "What drove this anomaly, by how much, and what will it hit next?",
+)
 SETTINGS = Page(
     "settings.py",
     "Settings",
@@ -72,7 +79,7 @@ SETTINGS = Page(
     Role.ADMIN,
     "Connections, engines, users and the audit log.",
 )
-PAGES = (OVERVIEW, SUMMARIZE, SEARCH, ANOMALIES, ALERTS, SETTINGS)
+PAGES = (OVERVIEW, SUMMARIZE, SEARCH, ANOMALIES, CAUSES, ALERTS, SETTINGS)
 
 
 def page_of(file: str) -> Page:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lib.causes.attribution import attribute, what_if
+from lib.causes.attribution import attribute, of_series, what_if
 from lib.causes.discovery import discover
 from lib.causes.model import Attribution, CausesError, Knowledge
 from tests.causes.funnels import DAY, FUNNEL, injected, observed
@@ -85,6 +85,23 @@ def test_the_values_of_a_dimension_share_the_deviation() -> None:
     first, share = found.by_value["shop"][0]
     assert first == "1"
     assert share > 90
+
+
+def test_some_series_are_explained_alone() -> None:
+    observations = injected((0, 0, 0), WINDOW)
+    values = observations.values.copy()
+    hit = [at for at, key in enumerate(observations.series) if key[0] == "1"]
+    values[hit, WINDOW[0] : WINDOW[1], 1:] *= 0.4
+    spoiled = replace(observations, values=values)
+    discovered = discover(spoiled, KNOWN)
+    keys = {spoiled.series[at] for at in hit}
+    some, theirs = of_series(spoiled, discovered, keys)
+    assert set(some.series) == keys
+    found = attribute(some, theirs, "revenue", *WINDOW)
+    assert found.shares[0].measure == "clicks"
+    assert found.shares[0].percent > 90
+    assert found.observed == pytest.approx(0.4 * found.expected, rel=0.1)
+    assert of_series(spoiled, discovered, set())[0] is spoiled
 
 
 def test_the_same_is_found_again() -> None:

@@ -5,12 +5,21 @@ import pytest
 
 from lib.causes.discovery import descendants, discover, parents
 from lib.causes.model import CausesError, Knowledge, Origin
-from tests.causes.funnels import TRUE_EDGES, counted, observed
+from tests.causes.funnels import FUNNEL, TRUE_EDGES, counted, observed
 
 
 @pytest.mark.parametrize("persistence", [0.0, 0.3, 0.8])
 def test_a_funnel_within_one_interval_is_found_with_its_ways(persistence: float) -> None:
-    graph = discover(counted(persistence)).graph
+    observations = counted(persistence)
+    alone = discover(observations).graph
+    assert {frozenset((one.cause, one.effect)) for one in alone.edges} == set(
+        map(frozenset, TRUE_EDGES)
+    )
+    told = {(one.cause, one.effect) for one in alone.edges if one.directed and one.lag == 0}
+    assert told <= TRUE_EDGES
+    assert ("visits", "clicks") in told
+    assert ("clicks", "orders") not in told  # rare counts do not tell the way
+    graph = discover(observations, Knowledge(order=FUNNEL)).graph
     assert {(one.cause, one.effect) for one in graph.edges if one.directed} == TRUE_EDGES
     assert set(descendants(graph, "visits")) == {"clicks", "orders", "revenue"}
     assert descendants(graph, "other") == {}

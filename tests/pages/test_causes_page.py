@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from lib.aws import open_aws
+from lib.metrics.detectors import create_detector, find_detector
+from lib.metrics.evaluation import Evaluation
+from lib.metrics.groups_store import GroupQuery, list_groups
+from lib.metrics.model import Detector
+from lib.metrics.samples import shop_dataset
+from lib.settings import settings
+from lib.ui import resources
+from lib.ui.anomaly_words import place
+from lib.ui.causes_view import FORBIDDEN, GROUP
+from lib.ui.pages import CAUSES
+from tests.pages.conftest import visit
+
+NAME = "TestAlertFilters"
+
+
+@pytest.fixture
+def shop() -> Detector:
+    """A detector of the shop that has looked back."""
+    made = create_detector(
+        resources.store(), NAME, shop_dataset(), continuous=True, created_by="ann"
+    )
+    evaluation = Evaluation(resources.store(), settings(), open_aws(settings()), made)
+    evaluation.run(lambda _fraction, _step: None, datetime.now(UTC))
+    found = find_detector(resources.store(), made.id)
+    assert found is not None
+    return found
+
+
+def words(app: AppTest) -> str:
+    shown = [*(one.value for one in app.markdown), *(one.value for one in app.caption)]
+    return "\n".join(shown).replace("\\", "")
+
+
+def test_fewer_orders_are_explained_by_fewer_visits(shop: Detector) -> None:
+    orders = list_groups(resources.store(), GroupQuery(shop.id, 70, "orders", "DE"))
+    [group, *_] = [one for one in orders if place(one) == "DE"]
+    app = visit(CAUSES, causes_detector=NAME, **{GROUP: group.id})
+    assert not app.exception
+    assert "orders was" in words(app)
+    shares = next(one.value for one in app.dataframe if "share" in one.value)
+    assert shares.loc[shares["how"] == "explains", "share"].sum() == pytest.approx(100, abs=0.1)
+    first = shares.iloc[0]
+    assert first["measure"] == "visits"
+    edges = next(one.value for one in app.dataframe if "cause" in one.value)
+    assert ("visits", "clicks") in set(zip(edges["cause"], edges["effect"], strict=True))
+    assert "marketplace: DE" in words(app)
+
+
+def test_what_the_user_knows_changes_the_graph(shop: Detector) -> None:
+    app = visit(CAUSES, causes_detector=NAME, **{FORBIDDEN: ["visits → clicks"]})
+    assert not app.exception
+    edges = next(one.value for one in app.dataframe if "cause" in one.value)
+    assert ("visits", "clicks") not in set(zip(edges["cause"], edges["effect"], strict=True))
+    assert resources.store() is not None
+    assert shop.name == NAME
+
+
+def upload(app: AppTest, text: str) -> AppTest:
+    app.file_uploader(key="causes_upload").upload("rows.csv", text.encode(), "text/csv").run()
+    return app
+
+
+def test_a_file_is_explained_without_a_detector() -> None:
+    random = np.random.default_rng(1)
+    hours = np.datetime64("2026-01-01") + np.arange(600) * np.timedelta64(1, "h")
+    clicks = 1_000 * np.exp(0.1 * random.standard_t(5, 600))
+    clicks[-1] *= 0.5
+    orders = 0.1 * clicks * np.exp(0.05 * random.standard_t(5, 600))
+    lines = [
+        f"{at},{a:.3f},{b:.3f}"
+        for at, a, b in zip(np.datetime_as_string(hours, unit="m"), clicks, orders, strict=True)
+    ]
+    app = visit(CAUSES, causes_source="A file of yours", causes_order=["clicks", "orders"])
+    upload(app, "time,clicks,orders\n" + "\n".join(lines) + "\n")
+    assert [one.value for one in app.error] == []
+    app.selectbox(key="causes_target").set_value("orders").run()
+    app.selectbox(key="causes_first").set_value(599).run()
+    assert not app.exception
+    shares = next(one.value for one in app.dataframe if "share" in one.value)
+    assert shares.iloc[0]["measure"] == "clicks"
+    assert shares.iloc[0]["share"] > 80
+    assert "orders would have been" in words(app)
+
+
+def test_a_file_that_cannot_tell_is_refused_with_a_sentence() -> None:
+    app = visit(CAUSES, causes_source="A file of yours")
+    upload(app, "time,amount\n2026-01-01,5\n2026-01-02,6\n")
+    assert "One measure alone has no causes" in app.error[0].value.replace("\\", "")
+
+
+def test_the_export_is_json_without_holes(shop: Detector) -> None:
+    from lib.causes.attribution import attribute
+    from lib.causes.discovery import discover
+    from lib.ui.causes_words import as_json
+    from tests.causes.funnels import injected
+
+    assert shop.id
+    observations = injected((0, -0.4, 0), (1200, 1206), series=6)
+    found = discover(observations)
+    data = json.loads(as_json(attribute(observations, found, "revenue", 1200, 1206), found.graph))
+    assert data["attribution"]["target"] == "revenue"
+    assert data["graph"]["edges"]
