@@ -47,6 +47,14 @@ BENCHES = {
         "bench.alerts",
         "A million anomaly groups against a thousand alerts.",
     ),
+    "causes-test": (
+        "bench.causes_test",
+        "Size, power and funnels of the tests for causes.",
+    ),
+    "causes-speed": (
+        "bench.causes_speed",
+        "Time to find what drives what and to attribute one anomaly, against statsmodels.",
+    ),
     "pages": (
         "bench.pages",
         "Every page against an empty one: warm open, rerun, CPU, 100 sessions.",

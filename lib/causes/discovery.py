@@ -25,7 +25,7 @@ from lib.causes.preparation import Prepared, is_drifting, prepare, winsorised
 SIGNIFICANT = 0.05
 ADAPTIVE = "adaptive"
 MAX_GIVEN = 2  # measures that may explain a correlation away
-MAX_SERIES_FOR_ORDER = 20  # by which the number of lags is chosen
+MAX_SERIES_FOR_ORDER = 10  # by which the number of lags is chosen
 LEAST_STRENGTH = 0.05  # partial correlation below which an edge is no finding,
 LEAST_LAGGED = 0.02  # and strength over intervals
 COPY = 0.999  # correlation of shocks from which measures move as one

@@ -31,7 +31,7 @@ from lib.ui.anomaly_words import (
 from lib.ui.charts import show_chart
 from lib.ui.guard import acting_user
 from lib.ui.markdown import escape
-from lib.ui.pages import ALERTS
+from lib.ui.pages import ALERTS, CAUSES
 from lib.ui.tables import show_table
 
 SERIES = "anomalies_series"
@@ -66,7 +66,9 @@ def show_group(detector: Detector, group: AnomalyGroup, user: User) -> None:
         _show_series(group, detector.dataset.dimensions)
     _show_related(detector, group)
     _show_feedback(group, user)
-    st.page_link(str(ALERTS.path), label="Tell me about such events", icon=ALERTS.icon)
+    with st.container(horizontal=True, gap="medium"):
+        st.page_link(str(CAUSES.path), label="What drove it?", icon=CAUSES.icon)
+        st.page_link(str(ALERTS.path), label="Tell me about such events", icon=ALERTS.icon)
 
 
 def _show_course(detector: Detector, group: AnomalyGroup) -> None:
