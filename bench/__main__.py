@@ -47,6 +47,10 @@ BENCHES = {
         "bench.alerts",
         "A million anomaly groups against a thousand alerts.",
     ),
+    "load-generator": (
+        "bench.load_generator",
+        "p99 of a server that stalls against its schedule's truth and a closed loop; overhead.",
+    ),
     "pages": (
         "bench.pages",
         "Every page against an empty one: warm open, rerun, CPU, 100 sessions.",

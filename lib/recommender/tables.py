@@ -109,7 +109,7 @@ def _name(endpoint: Mapping[str, Any]) -> str:
 def _row(
     number: int, metrics: Mapping[str, Any], name: str, variables: object, notes: list[str]
 ) -> Metrics:
-    values: dict[str, float] = {}
+    values: dict[str, Any] = {}
     for field, ours in FIELDS.items():
         given = metrics.get(field)
         if given is None or given == "":
