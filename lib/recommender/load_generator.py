@@ -15,7 +15,6 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-
 _HELD = threading.Lock()
 _HELD.acquire()  # and never released: waiting for it costs less than for an event
 
