@@ -55,6 +55,10 @@ BENCHES = {
         "bench.causes_speed",
         "Time to find what drives what and to attribute one anomaly, against statsmodels.",
     ),
+    "load-generator": (
+        "bench.load_generator",
+        "p99 of a server that stalls against its schedule's truth and a closed loop; overhead.",
+    ),
     "pages": (
         "bench.pages",
         "Every page against an empty one: warm open, rerun, CPU, 100 sessions.",

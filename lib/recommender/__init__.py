@@ -1,0 +1,1 @@
+"""Which model on which instance: metrics of load tests, and the choice among them."""
