@@ -5,22 +5,31 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
+from lib.alerts.outbox import undelivered
+from lib.alerts.rules import alerts
 from lib.aws import Aws, open_aws
 from lib.jobs import Jobs, Report, job
+from lib.metrics.detectors import detectors
+from lib.metrics.groups_store import counts_since
+from lib.metrics.model import DetectorState
 from lib.search import open_search
 from lib.search.files import IndexDamaged
 from lib.search.model import SearchEngine, SearchRequest
 from lib.settings import settings
-from lib.store import Store, open_store
+from lib.store import Store, open_store, utc_now
 from lib.summarize import open_summarizer
 from lib.summarize.model import Length, LengthUnit, Summarizer, SummaryRequest, TextError
 from lib.summarize.samples import SAMPLES
+
+CLEAR_SEVERITY = 70
+RECENT = timedelta(days=7)
 
 
 class Status(StrEnum):
@@ -94,6 +103,38 @@ def check_search(opened: Callable[[], SearchEngine]) -> Health:
         return Status.READY, f"{total:,} documents open to everybody."
 
     return _timed("Search", count)
+
+
+def check_detectors(store: Store) -> Health:
+    """Return whether all detectors run, and what they have found of late."""
+
+    def look() -> tuple[Status, str]:
+        found = detectors(store)
+        failed = [one for one in found if one.state is DetectorState.FAILED]
+        if failed:
+            return Status.FAILING, f"{failed[0].name} could not run: {failed[0].problem}"
+        recent = counts_since(store, utc_now() - RECENT, CLEAR_SEVERITY)
+        count = sum(recent.values())
+        return Status.READY, (
+            f"{len(found):,} detector{'' if len(found) == 1 else 's'}; {count:,} anomalies of "
+            f"severity {CLEAR_SEVERITY} or more in 7 days."
+        )
+
+    return _timed("Anomalies", look)
+
+
+def check_alerts(store: Store) -> Health:
+    """Return whether the messages of alerts arrive."""
+
+    def look() -> tuple[Status, str]:
+        lost = undelivered(store)
+        if lost:
+            words = "message" if lost == 1 else "messages"
+            return Status.FAILING, f"{lost:,} {words} did not arrive: see Deliveries under Alerts."
+        count = len(alerts(store))
+        return Status.READY, f"{count:,} alert{'' if count == 1 else 's'}; all messages arrived."
+
+    return _timed("Alerts", look)
 
 
 def check_aws(aws: Aws) -> Health:

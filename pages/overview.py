@@ -7,7 +7,7 @@ from lib.identity import Role
 from lib.search import ENGINE_NAME
 from lib.ui import resources
 from lib.ui.overview_view import show_activity, show_health, show_page_card
-from lib.ui.pages import SEARCH, SUMMARIZE
+from lib.ui.pages import ALERTS, ANOMALIES, CAUSES, SEARCH, SUMMARIZE
 
 visit = ui.guard(__file__)
 ui.header(visit.page)
@@ -31,6 +31,16 @@ show_activity(
     resources.identity().audit_log(limit=20, who=everybody),
     resources.jobs().recent(limit=20, owner=everybody),
 )
+
+with cards:
+    detectors = health.check_detectors(resources.store())
+    show_page_card(ANOMALIES, ui.source("seasonal bands"), detectors)
+    show_page_card(CAUSES, ui.source("causal graph of measures"), detectors)
+    alerts = health.check_alerts(resources.store())
+    show_page_card(ALERTS, ui.source("rules and an inbox"), alerts)
+with parts:
+    show_health(detectors)
+    show_health(alerts)
 
 # Last, because the index may take seconds to open and AWS to answer.
 with cards:

@@ -150,6 +150,13 @@ def unread(store: Store) -> int:
     return int(count or 0)
 
 
+def undelivered(store: Store) -> int:
+    """Return how many messages could not be delivered and were not sent again."""
+    with store.read() as session:
+        count = session.scalar(select(func.count()).where(NotificationRow.state == DEAD))
+    return int(count or 0)
+
+
 def mark_read(store: Store, ids: Sequence[str]) -> None:
     """Note that messages were read."""
     with store.write() as session:
