@@ -20,6 +20,10 @@ from lib.alerts.model import Channel, ChannelKind, Format, Notification
 from lib.alerts.outbox import trial_message
 from lib.aws import open_aws
 from lib.settings import Settings
+from tests.aws.double import AwsDouble, WireError
+from tests.aws.fixtures import aws_double, aws_settings, no_aws
+
+__all__ = ["aws_double", "aws_settings", "no_aws"]
 
 KEY = "a signing key"
 TOPIC = "arn:aws:sns:us-west-2:123456789012:filterAlertsDemoTopic"
@@ -172,13 +176,6 @@ def topic() -> Iterator[Any]:
         yield lambda: sqs.receive_message(QueueUrl=queue).get("Messages", [])
 
 
-@pytest.fixture
-def aws_settings(monkeypatch: pytest.MonkeyPatch) -> Settings:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-    return Settings(aws_region="eu-west-1")
-
-
 def test_a_topic_of_another_region_is_published_to(aws_settings: Settings) -> None:
     one = message(channel=Channel(ChannelKind.SNS, TOPIC))
     with topic() as received:
@@ -204,3 +201,41 @@ def test_without_credentials_a_topic_waits(monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(DeliveryError) as raised:
         send(replace(message(), channel=Channel(ChannelKind.SNS, TOPIC)), now, open_aws(now))
     assert not raised.value.permanent
+
+
+FUNCTION = "arn:aws:lambda:eu-central-1:123456789012:function:onAnomaly"
+
+
+def test_a_function_is_called_in_its_region_with_the_payload(
+    aws_settings: Settings, aws_double: AwsDouble
+) -> None:
+    aws_double.on("lambda", "Invoke", {"StatusCode": 202, "Payload": b""})
+    one = message(Format.JSON, Channel(ChannelKind.LAMBDA, FUNCTION))
+    send(one, aws_settings, open_aws(aws_settings))
+    [call] = aws_double.calls
+    assert "eu-central-1" in call.url
+    assert call.params["FunctionName"] == FUNCTION
+    assert call.params["InvocationType"] == "Event"
+    assert json.loads(call.params["Payload"])["test"] is True
+
+
+@pytest.mark.parametrize(
+    ("error", "permanent"),
+    [
+        (WireError("ExpiredTokenException", "The security token has expired", 403), False),
+        (WireError("ResourceNotFoundException", "Function not found", 404), True),
+        (WireError("AccessDeniedException", "No", 403), True),
+        (WireError("ServiceException", "Try again", 500), False),
+    ],
+)
+def test_credentials_that_expire_are_waited_for_and_what_is_refused_is_not(
+    aws_settings: Settings, aws_double: AwsDouble, error: WireError, *, permanent: bool
+) -> None:
+    aws_double.fail("lambda", "Invoke", error, times=5)
+    with pytest.raises(DeliveryError) as raised:
+        send(
+            message(channel=Channel(ChannelKind.LAMBDA, FUNCTION)),
+            aws_settings,
+            open_aws(aws_settings),
+        )
+    assert raised.value.permanent is permanent
