@@ -33,7 +33,7 @@ from lib.metrics.model import SeriesKey
 
 EXACT_PLAYERS = 12
 PERMUTATIONS = 200
-BLOCKS, RESAMPLES = 20, 40
+BLOCKS, RESAMPLES = 20, 24
 INTERVAL = (5.0, 95.0)  # percentiles of the resamples
 RIDGE = 1e-3  # of the rows, added to the diagonal: shocks have a standard deviation of 1
 LOOKBACK_LAGS = 12  # times the lags, before the window, from which disturbances are followed

@@ -11,6 +11,7 @@ measure is a rare count, whose shape says nothing; else it is open.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import combinations, pairwise
@@ -25,6 +26,7 @@ from lib.causes.preparation import Prepared, is_drifting, prepare, winsorised
 SIGNIFICANT = 0.05
 ADAPTIVE = "adaptive"
 MAX_GIVEN = 2  # measures that may explain a correlation away
+SOME_SERIES = 50  # that tell whether measures wander, or move as one
 MAX_SERIES_FOR_ORDER = 10  # by which the number of lags is chosen
 LEAST_STRENGTH = 0.05  # partial correlation below which an edge is no finding,
 LEAST_LAGGED = 0.02  # and strength over intervals
@@ -55,7 +57,7 @@ def discover(
     names = [observations.measures[at] for at in prepared.kept]
     shocks = winsorised(prepared.shocks[:, :, prepared.kept])
     notes = [*prepared.notes, *copies]
-    drifting = is_drifting(shocks)
+    drifting = is_drifting(shocks[:SOME_SERIES])
     if drifting.any():
         wandering = ", ".join(np.array(names)[drifting])
         notes.append(f"{wandering} wander, so changes from interval to interval are compared.")
@@ -88,6 +90,30 @@ def discover(
         tuple(notes),
     )
     return Found(graph, prepared)
+
+
+def definitions_of(text: str, measures: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """Return measures that are made of others, from lines such as "revenue = orders * price".
+
+    Raises `CausesError` with the line where a name is no measure or nothing is defined.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip():
+            continue
+        name, _, formula = (part.strip() for part in line.partition("="))
+        parts = [part for part in measures if part != name and _names(formula, part)]
+        if name not in measures or not parts:
+            raise CausesError(
+                f"Line {number} defines no measure by others: write revenue = orders * price, "
+                f"with {', '.join(measures)}."
+            )
+        found[name] = tuple(parts)
+    return found
+
+
+def _names(formula: str, measure: str) -> bool:
+    return re.search(rf"(?<![\w]){re.escape(measure)}(?![\w])", formula) is not None
 
 
 def parents(graph: Graph, measure: str) -> tuple[Edge, ...]:
@@ -225,7 +251,7 @@ def _correlations(residuals: Matrix) -> tuple[Matrix, Matrix]:
     filled = np.where(known[:, :, None], residuals, 0.0)[usable]
     mean = filled.sum(axis=1, keepdims=True) / rows[usable, None, None]
     centred = np.where(known[usable][:, :, None], filled - mean, 0.0)
-    covariance = np.einsum("stm,stn->smn", centred, centred)
+    covariance = np.matmul(centred.transpose(0, 2, 1), centred)
     scale = np.sqrt(np.einsum("smm->sm", covariance))
     scale[scale == 0] = np.inf
     return covariance / (scale[:, :, None] * scale[:, None, :]), rows[usable].astype(np.float64)
@@ -370,7 +396,7 @@ def _cycle(pairs: list[tuple[str, str]]) -> list[str]:
 
 def _without_copies(prepared: Prepared, measures: tuple[str, ...]) -> tuple[Prepared, list[str]]:
     """Return what is left when of measures that move as one only the first is kept."""
-    correlations, _ = _correlations(prepared.shocks[:, :, prepared.kept])
+    correlations, _ = _correlations(prepared.shocks[:SOME_SERIES, :, prepared.kept])
     if not len(correlations):
         return prepared, []
     same = np.abs(np.median(correlations, axis=0)) > COPY

@@ -9,6 +9,7 @@ winsorised, because one anomaly in two measures is no evidence of a cause.
 from __future__ import annotations
 
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,7 @@ LEVEL_SHARE = 0.1  # of the intervals over which the slow level is a median
 LEAST_LEVEL = 25  # intervals
 SEEN_OFTEN = 3  # times that a slot of the season must have been seen
 TO_SIGMA = 1.4826
+THREADS = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,11 +52,11 @@ def prepare(observations: Observations) -> Prepared:
         )
     logs = np.array([_is_positive(values[:, :, at]) for at in range(values.shape[2])])
     even = np.where(logs, np.log1p(np.maximum(values, 0.0)), values)
-    usual = _season(even, observations.slots)
-    usual = usual + _level(even - usual)
+    halves = np.array_split(np.arange(len(even)), min(THREADS, len(even)))
+    with ThreadPoolExecutor(THREADS) as threads:  # medians leave the interpreter free
+        found = list(threads.map(lambda rows: _usual(even[rows], observations.slots), halves))
+    usual, scale = (np.concatenate([one[at] for one in found]) for at in (0, 1))
     rest = even - usual
-    with np.errstate(all="ignore"):
-        scale = TO_SIGMA * _median(np.abs(rest))
     if not (scale > 0).all():
         scale = np.where(scale > 0, scale, np.nan_to_num(_quiet_std(rest)))
     constant = ~(scale > 0)
@@ -96,6 +98,14 @@ def is_drifting(shocks: Matrix) -> NDArray[np.bool_]:
 def _is_positive(values: Matrix) -> bool:
     known = values[np.isfinite(values)]
     return bool(known.size and known.min() >= 0 and np.median(known) > 0)
+
+
+def _usual(even: Matrix, slots: NDArray[np.int64]) -> tuple[Matrix, Matrix]:
+    """Return what is usual of some series, and the robust standard deviation around it."""
+    usual = _season(even, slots)
+    usual += _level(even - usual)
+    with np.errstate(all="ignore"):
+        return usual, TO_SIGMA * _median(np.abs(even - usual))
 
 
 def _season(even: Matrix, slots: NDArray[np.int64]) -> Matrix:

@@ -293,8 +293,8 @@ def _show_preview(detector: Detector, rule: AlertRule) -> None:
         f"**{len(sent):,} of {len(past.groups):,}** past anomalies would have been sent. "
         "Choose one to see why."
     )
-    shown = st.segmented_control(
-        "Show", [SENT, UNSENT], default=SENT, key="alerts_shown", label_visibility="collapsed"
+    shown = st.radio(
+        "Show", [SENT, UNSENT], key="alerts_shown", horizontal=True, label_visibility="collapsed"
     )
     rows = [at for at in range(len(past.groups)) if (at in sent) == (shown != UNSENT)]
     if not rows:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 import numpy as np
 import streamlit as st
 
 from lib.aws import AwsError
 from lib.causes.attribution import attribute, of_series, what_if
-from lib.causes.discovery import Found, discover
+from lib.causes.discovery import Found, definitions_of, discover
 from lib.causes.model import Attribution, CausesError, Knowledge, Observations
 from lib.causes.observations import observations_of
 from lib.metrics.detectors import detectors
-from lib.metrics.groups_store import GroupQuery, list_groups
+from lib.metrics.groups_store import GroupQuery, list_groups, related_groups
 from lib.metrics.model import AnomalyGroup, Detector, GroupKind, MetricsError, SeriesKey, SourceKind
 from lib.metrics.panel import read_panel
 from lib.metrics.recognise import recognise
@@ -34,9 +35,11 @@ from lib.ui.tables import show_table
 
 SOURCE, DETECTOR, GROUP = "causes_source", "causes_detector", "causes_group"
 ORDER, FORCED, FORBIDDEN = "causes_order", "causes_forced", "causes_forbidden"
+DERIVED = "causes_derived"
 FILE = "causes.file"  # the observations of an upload: name and data
 A_DETECTOR, A_FILE = "A detector's anomaly", "A file of yours"
 LEAST_SEVERITY = 50.0
+SLACK = timedelta(hours=1)
 BEFORE, AFTER = 48, 24  # intervals shown around the window
 MOST_ROWS = 6  # measures over time
 
@@ -53,21 +56,21 @@ class Asked:
     key: str  # of the observations, for the cache
     order: tuple[str, ...] = ()  # in which the measures are documented to happen
     series: frozenset[SeriesKey] = frozenset()  # that are off; none: all
+    related: Sequence[AnomalyGroup] = ()  # other anomalies at the same time
 
 
 def choose() -> Asked | None:
     """Draw the choice of data, measure and window; None while something is missing."""
-    kind = st.segmented_control(
-        "Explain", [A_DETECTOR, A_FILE], default=A_DETECTOR, key=SOURCE,
-        label_visibility="collapsed",
-    )  # fmt: skip
+    kind = st.radio(
+        "Explain", [A_DETECTOR, A_FILE], key=SOURCE, horizontal=True, label_visibility="collapsed"
+    )
     return _choose_file() if kind == A_FILE else _choose_group()
 
 
 def show(asked: Asked) -> None:
     """Draw what drove the measure, with everything behind it."""
-    knowledge = _enter_knowledge(asked.observations.measures, asked.order)
     try:
+        knowledge = _enter_knowledge(asked.observations.measures, asked.order)
         with st.spinner("Looking for what drives what"):
             found = _discovered(asked.key, knowledge, asked.observations)
         seen, found = of_series(asked.observations, found, asked.series)
@@ -111,12 +114,7 @@ def _choose_group() -> Asked | None:
         labels = {
             one.id: f"{one.severity:.0f} · {headline(one, detector.dataset.zone)}" for one in groups
         }
-        if labels and st.session_state.get(GROUP) not in labels:
-            st.session_state[GROUP] = next(iter(labels))
-        chosen = st.selectbox(
-            "Anomaly", list(labels), key=GROUP, bind="query-params",
-            format_func=lambda one: labels.get(one, one), width=620,
-        )  # fmt: skip
+        chosen = _choose_label(labels)
     history = kept_history(detector)
     if history is None or chosen is None:
         with st.container(border=True):
@@ -136,6 +134,19 @@ def _choose_group() -> Asked | None:
         detector.dataset.zone, key,
         MEASURES if detector.dataset.source.get("kind") == SourceKind.SAMPLE else (),
         frozenset(one.key for one in group.series),
+        [one for one in related_groups(resources.store(), group, SLACK) if one.id in labels],
+    )  # fmt: skip
+
+
+def _choose_label(labels: Mapping[str, str]) -> str | None:
+    """Draw the choice of an anomaly, where there is one, and return its id."""
+    if not labels:
+        return None
+    if st.session_state.get(GROUP) not in labels:
+        st.session_state[GROUP] = next(iter(labels))
+    return st.selectbox(
+        "Anomaly", list(labels), key=GROUP, bind="query-params",
+        format_func=lambda one: labels.get(one, one), width=620,
     )  # fmt: skip
 
 
@@ -212,11 +223,18 @@ def _enter_knowledge(measures: Sequence[str], documented: Sequence[str]) -> Know
         )
         forced = st.multiselect("Certain", pairs, key=FORCED, placeholder="cause → effect")
         forbidden = st.multiselect("Impossible", pairs, key=FORBIDDEN, placeholder="cause → effect")
+        made = st.text_area(
+            "Measures made of others",
+            key=DERIVED,
+            placeholder="revenue = orders * price",
+            height=70,
+        )
 
     def edges(chosen: Sequence[str]) -> frozenset[tuple[str, str]]:
         return frozenset((one.split(" → ")[0], one.split(" → ")[1]) for one in chosen)
 
-    return Knowledge(edges(forced), edges(forbidden), tuple(order))
+    derived = definitions_of(made, tuple(measures))
+    return Knowledge(edges(forced), edges(forbidden), tuple(order), derived)
 
 
 def _show_shares(found: Attribution) -> None:
@@ -256,6 +274,7 @@ def _show_graph(found: Found, asked: Asked) -> None:
         f"{len(graph.edges)} edges at {graph.lags} lag{'s' if graph.lags > 1 else ''}; a test "
         f"blind to dependence between series would report {graph.naive_edges} over intervals."
     )
+    _show_related(graph.measures, asked)
     number = st.column_config.NumberColumn
     show_table(
         edges_frame(graph),
@@ -272,6 +291,24 @@ def _show_graph(found: Found, asked: Asked) -> None:
         name="edges",
         alt="Edges of the graph",
     )
+
+
+def _show_related(measures: Sequence[str], asked: Asked) -> None:
+    """Draw a button for each measure that has an anomaly of its own at the time."""
+    own = {one.measure: one for one in reversed(asked.related) if one.measure in measures}
+    if not own:
+        return
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.caption("Anomalies at the same time:", width="content")
+        for name, group in own.items():
+            st.button(
+                escape(f"{name} {group.severity:.0f}"), key=f"causes_go_{group.id}",
+                type="tertiary", on_click=_go_to, args=(group.id,),
+            )  # fmt: skip
+
+
+def _go_to(group_id: str) -> None:
+    st.session_state[GROUP] = group_id
 
 
 def _show_time(found: Found, asked: Asked, result: Attribution) -> None:

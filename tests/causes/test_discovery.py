@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lib.causes.discovery import descendants, discover, parents
+from lib.causes.discovery import definitions_of, descendants, discover, parents
 from lib.causes.model import CausesError, Knowledge, Origin
 from tests.causes.funnels import FUNNEL, TRUE_EDGES, counted, observed
 
@@ -98,3 +98,11 @@ def test_copies_and_wandering_measures_are_named() -> None:
     notes = " ".join(discover(observed(values)).graph.notes)
     assert "clicks is nearly a copy of visits and left out." in notes
     assert "revenue wander" in notes
+
+
+def test_measures_made_of_others_are_read_from_formulas() -> None:
+    made = definitions_of("revenue = orders * visits\n\norders=clicks + 2", FUNNEL)
+    assert made == {"revenue": ("visits", "orders"), "orders": ("clicks",)}
+    for wrong in ("profit = orders", "revenue = price", "revenue"):
+        with pytest.raises(CausesError, match="Line 1 defines no measure"):
+            definitions_of(wrong, FUNNEL)

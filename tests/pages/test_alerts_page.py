@@ -86,7 +86,7 @@ def test_the_preview_counts_and_explains(shop: Detector) -> None:
     assert list(table(app, "severity")["severity"]) == [one.severity for one in high]
     app.number_input(key="alerts_draft_severity_1").set_value(100.0).run()
     assert f"**0 of {len(groups):,}** past anomalies" in words(app)
-    app.segmented_control(key="alerts_shown").set_value("Would not be sent").run()
+    app.radio(key="alerts_shown").set_value("Would not be sent").run()
     why = table(app, "Criterion")
     assert why["Criterion"].iloc[0] == "Severity"
     assert why[""].iloc[0] == "✗"
