@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
+
+from lib.recommender.model import Percentile
 
 _HELD = threading.Lock()
 _HELD.acquire()  # and never released: waiting for it costs less than for an event
@@ -21,18 +22,6 @@ _HELD.acquire()  # and never released: waiting for it costs less than for an eve
 
 def _wait(seconds: float) -> None:
     _HELD.acquire(timeout=seconds)
-
-
-@dataclass(frozen=True)
-class Percentile:
-    """A percentile and its distribution-free confidence interval, in the unit of the samples.
-
-    `low` and `high` are None where the samples are too few to bound it.
-    """
-
-    value: float
-    low: float | None
-    high: float | None
 
 
 def poisson_arrivals(rate: float, seconds: float, seed: int) -> NDArray[np.float64]:

@@ -40,11 +40,25 @@ class Interval:
 
 
 @dataclass(frozen=True)
+class Percentile:
+    """A percentile and its distribution-free confidence interval, in the unit of the samples.
+
+    `low` and `high` are None where the samples are too few to bound it.
+    """
+
+    value: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
 class Metrics:
     """One row of the table; None is what was not measured. Raise ValueError on impossible values.
 
     `latency` is the interval of `model_latency`, where repeats gave one. `quality` is the share
-    of answers equal to those of the reference, 0 to 1.
+    of answers equal to those of the reference, 0 to 1. `p50`, `p95` and `p99` are milliseconds from
+    the intended time of a request to its answer, `cpu_milliseconds` is processor time for each
+    inference, `peak_memory` megabytes, `price_date` the ISO date of the price behind the costs.
     """
 
     configuration: str
@@ -58,6 +72,12 @@ class Metrics:
     model_setup_time: float | None = None
     latency: Interval | None = None
     quality: float | None = None
+    p50: Percentile | None = None
+    p95: Percentile | None = None
+    p99: Percentile | None = None
+    cpu_milliseconds: float | None = None
+    peak_memory: float | None = None
+    price_date: str = ""
     environment: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
@@ -81,6 +101,8 @@ NUMBERS = (
     "cpu_utilization",
     "memory_utilization",
     "model_setup_time",
+    "cpu_milliseconds",
+    "peak_memory",
 )
 
 
