@@ -17,7 +17,8 @@ from bench.result import Row
 from lib.causes.aggregation import RULES, fisher
 from lib.causes.discovery import discover
 from lib.causes.granger import fit
-from lib.causes.model import Knowledge, Matrix, Observations
+from lib.causes.model import Knowledge, Matrix
+from tests.causes.funnels import counted
 
 SEED = 3
 LEVEL = 0.05
@@ -94,7 +95,7 @@ def _panel(random: np.random.Generator, design: tuple[int, int, float, float, fl
 
 
 def _funnel_rows(persistence: float, series: int) -> list[Row]:
-    observations = _funnel(persistence, series)
+    observations = counted(persistence, series=series, days=14, seed=SEED)
     rows = []
     for name, knowledge in (
         ("alone", Knowledge()),
@@ -120,26 +121,3 @@ def _funnel_rows(persistence: float, series: int) -> list[Row]:
                 f"<= {MOST_FALSE}", wrong <= MOST_FALSE),
         ]  # fmt: skip
     return rows
-
-
-def _funnel(persistence: float, series: int) -> Observations:
-    random = np.random.default_rng(SEED)
-    intervals = 14 * DAY
-    season = np.exp(0.6 * np.sin(2 * np.pi * np.arange(intervals) / DAY))
-
-    def disturbed() -> Matrix:
-        shocks: Matrix = 0.08 * random.standard_t(5, size=(series, intervals))
-        for at in range(1, intervals):
-            shocks[:, at] += persistence * shocks[:, at - 1]
-        rates: Matrix = np.exp(shocks)
-        return rates
-
-    visits = random.poisson(200 * season * disturbed())
-    clicks = random.poisson(0.3 * visits * disturbed())
-    orders = random.poisson(0.2 * clicks * disturbed())
-    revenue = 20 * orders * np.exp(0.1 * random.normal(size=orders.shape))
-    other = random.poisson(100 * season * disturbed())
-    values = np.stack([visits, clicks, orders, revenue, other], axis=2).astype(np.float64)
-    starts = 300 * np.arange(intervals, dtype=np.int64)
-    keys = tuple((str(at),) for at in range(series))
-    return Observations((*FUNNEL, "other"), keys, starts, starts // 300 % DAY, values, ("shop",))

@@ -25,8 +25,8 @@ from bench.nab import PROFILES, file_score, normalised, probation
 from bench.peers import peer_python
 from bench.result import Row
 from lib.metrics.evaluation import learn_measure
-from lib.metrics.groups import Scored, interval_scores, severities
-from lib.metrics.model import Frequency, Panel, Unit
+from lib.metrics.groups import interval_scores, severities
+from lib.metrics.model import Frequency, Measure, Panel, Unit
 from lib.metrics.severity import event_gap
 
 DATA = Path(
@@ -127,16 +127,7 @@ def judge(frame: pd.DataFrame) -> tuple[list[int], Amounts]:
     there = np.isfinite(values).astype(np.int32)
     panel = Panel((), ((),), starts, {"value": values}, there, frequency)
     known = learn_measure(panel, "value", learnt)
-    scored = Scored(
-        "nab",
-        "value",
-        is_additive=True,
-        panel=panel,
-        scores=known.scores,
-        first=learnt,
-        calibrations=known.calibrations,
-        memory=known.memory,
-    )
+    scored = known.scored("nab", Measure("value", "value"), panel, {})
     rated = np.zeros(count)
     rated[learnt:] = severities(scored)
     high = rated >= THRESHOLD

@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 from bench.peers import peer_python
 from bench.result import Row
 from lib.metrics.evaluation import learn_measure
-from lib.metrics.groups import Scored, find_groups
-from lib.metrics.model import Panel
+from lib.metrics.groups import find_groups
+from lib.metrics.model import Measure, Panel
 from lib.metrics.panel import panel_of
 from lib.metrics.rollups import with_rollups
 from lib.metrics.samples import MEASURES, Occurrence, occurrences, shop_dataset, shop_rows
@@ -115,16 +115,7 @@ def _ours(panel: Panel, first: int) -> list[Found]:
     found = []
     for measure in MEASURES:
         known = learn_measure(panel, measure, first)
-        scored = Scored(
-            "shop",
-            measure,
-            is_additive=True,
-            panel=panel,
-            scores=known.scores,
-            first=first,
-            calibrations=known.calibrations,
-            memory=known.memory,
-        )
+        scored = known.scored("shop", Measure(measure, measure), panel, {})
         found += [Found(measure, one.start, one.severity) for one in find_groups(scored)]
     return found
 

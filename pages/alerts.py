@@ -8,7 +8,7 @@ from lib.ui import alert_editor, alert_inbox, alert_list, anomaly_view, resource
 visit = ui.guard(__file__)
 ui.header(visit.page, ui.source("rules and an inbox"))
 resources.ensure_sample_detector()
-detector = alert_list.choose_detector()
+detector = alert_list.choose()
 if detector is None:
     st.info("Alerts belong to a detector: set one up under Anomalies.", icon=":material/info:")
     st.stop()
@@ -27,7 +27,7 @@ if editor.open:
         alert_editor.show_editor(detector, anomaly_view.kept_history(detector), visit.user)
 if inbox.open:
     with inbox:
-        alert_inbox.show_inbox(visit.user)
+        alert_inbox.show_inbox()
 if deliveries.open:
     with deliveries:
         alert_inbox.show_deliveries(visit.user)

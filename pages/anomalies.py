@@ -5,6 +5,7 @@ import streamlit as st
 from lib import ui
 from lib.ui import anomaly_view, detector_setup, detector_view, resources
 from lib.ui.anomaly_detail import show_group
+from lib.ui.detector_choice import choose_detector
 
 visit = ui.guard(__file__)
 ui.header(visit.page, ui.source("seasonal bands"))
@@ -19,7 +20,7 @@ anomalies, detectors, setup = st.tabs(
 if anomalies.open:
     with anomalies:
         with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-            detector = anomaly_view.choose_detector()
+            detector = choose_detector(anomaly_view.DETECTOR, anomaly_view.forget_choice)
             if detector is None:
                 st.info("No detector yet: set one up under New detector.", icon=":material/info:")
                 st.stop()

@@ -104,7 +104,7 @@ def _send_named(message: Notification, settings: Settings) -> None:
             permanent=True,
         )
     url = address.get_secret_value()
-    if urlsplit(url).scheme in WEBHOOK_SCHEMES:
+    if url.partition(":")[0] in WEBHOOK_SCHEMES:
         _post(message, url, settings)
         return
     from apprise import Apprise
@@ -153,10 +153,16 @@ def _answer(
     url: str, body: bytes, headers: dict[str, str], settings: Settings, name: str
 ) -> Iterator[tuple[int, str]]:
     """Yield status and redirect of a webhook's answer; its host is looked up once, and checked."""
-    parts = urlsplit(url)
-    host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+        asked = httpx.URL(url)
+    except (ValueError, httpx.InvalidURL):
+        host = ""
+    if not host:
+        raise DeliveryError(f"The address of {name} is none: look at it again.", permanent=True)
     place = _checked_address(host, port, settings, name)
-    pinned = httpx.URL(url).copy_with(host=place)
+    pinned = asked.copy_with(host=place)
     headers = headers | {"Host": parts.netloc.rpartition("@")[2]}
     deadline = time.monotonic() + TIMEOUT_S
     try:

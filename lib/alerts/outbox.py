@@ -35,6 +35,7 @@ TITLE = "Send notifications"
 WAITS_S = (60, 300, 1_800, 7_200, 21_600)  # before each further attempt; then it is dead
 LEASE_S = 300  # for one attempt
 AT_ONCE = 200
+TROUBLE_EVERY = timedelta(hours=1)  # it is told once a day, and looked for so often
 SUBJECTS = {"failed": "could not run", "late": "runs late"}
 WAITING, SENT, DEAD, MUTED = "waiting", "sent", "dead", "muted"
 
@@ -56,12 +57,13 @@ def submit_due(jobs: Jobs) -> None:
         new = session.scalar(_unannounced().with_only_columns(func.count()))
         due = session.scalar(_due(utc_now()).with_only_columns(func.count()))
     day = utc_now() - timedelta(days=1)
-    failed = any(
+    troubled = any(
         one.state is DetectorState.FAILED or late_intervals(jobs.store, one, day)
         for one in detectors(jobs.store)
     )
     last = jobs.latest(TITLE)
-    if (new or due or failed) and (last is None or last.finished):
+    looked = last is not None and utc_now() - last.created_at < TROUBLE_EVERY
+    if (new or due or (troubled and not looked)) and (last is None or last.finished):
         jobs.submit(deliver, title=TITLE, owner="sightline")
 
 
@@ -263,7 +265,7 @@ def _add_to_digest(
         open_digest.groups = [*open_digest.groups, group.id]
         session.flush()
         return 0
-    session.add(
+    session.merge(  # it may be there, muted
         NotificationRow(
             id=_id(alert.id, group.id),
             alert=alert.id,

@@ -136,13 +136,6 @@ def alerts_in(session: Session, detector: str) -> tuple[Alert, ...]:
     return tuple(map(_alert, session.scalars(rows)))
 
 
-def find_alert(store: Store, alert_id: str) -> Alert | None:
-    """Return the alert with an id, deleted or not; None where there is none."""
-    with store.read() as session:
-        row = session.get(AlertRow, alert_id)
-        return None if row is None else _alert(row)
-
-
 def history(store: Store, alert_id: str) -> tuple[AlertVersion, ...]:
     """Return all edits of an alert, the newest first."""
     rows = (

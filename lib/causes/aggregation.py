@@ -59,12 +59,6 @@ def cauchy(p_values: Matrix) -> Matrix:
     return np.where(np.isnan(mean), np.nan, np.clip(combined, 0.0, 1.0))
 
 
-def bonferroni(p_values: Matrix) -> Matrix:
-    """Return the smallest p-value times the number of series."""
-    order, tested = _sorted(p_values)
-    return np.where(tested > 0, np.minimum(order[0] * tested, 1.0), np.nan)
-
-
 def fisher(p_values: Matrix) -> Matrix:
     """Return Fisher's rule, which takes the series as independent: for comparison only."""
     from scipy.special import chdtrc

@@ -11,7 +11,7 @@ explains. Intervals come from fits to resampled blocks of the past.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import factorial
 
@@ -38,6 +38,8 @@ INTERVAL = (5.0, 95.0)  # percentiles of the resamples
 RIDGE = 1e-3  # of the rows, added to the diagonal: shocks have a standard deviation of 1
 LOOKBACK_LAGS = 12  # times the lags, before the window, from which disturbances are followed
 CLEAR_Z = 3.0
+MAX_WINDOW = 2_000  # intervals; beyond, an attribution would take minutes
+MEMORY_BYTES = 200_000_000  # for following the shocks of some series at a time
 MAX_EVEN = 50.0  # logarithm beyond which an amount means nothing
 SEED = 7
 
@@ -51,6 +53,10 @@ class Mechanism:
 
     columns: tuple[tuple[int, int], ...]
     slopes: Matrix
+
+    def of(self, series: slice) -> Mechanism:
+        """Return the same of some series."""
+        return Mechanism(self.columns, self.slopes[:, series])
 
 
 def attribute(
@@ -69,18 +75,27 @@ def attribute(
     start = max(lags, first - LOOKBACK_LAGS * lags)
     if not start <= first < last <= observations.values.shape[1]:
         raise CausesError("The window lies outside the data, or too close to their beginning.")
+    if last - first > MAX_WINDOW:
+        raise CausesError(
+            f"The window has {last - first:,} intervals; {MAX_WINDOW:,} are the most. Choose a "
+            "shorter one."
+        )
     names = graph.measures
     shocks = found.prepared.shocks[:, :, found.prepared.kept]
     order = _order(graph)
     mechanisms = [_mechanism(graph, at, shocks, lags, (first, last)) for at in range(len(names))]
     at = names.index(target)
-    followed = _followed(shocks, mechanisms, order, (start, last), at)  # [resample, player, S, T]
-    inside = followed[:, :, :, first - start :]
     players = [one for one in order if one == at or _drives(graph, names[one], target)]
     amounts = _Amounts.of(observations, found, target, first, last)
-    own = amounts.fair(inside[0][players])
-    spread = np.array([amounts.quick(one[players]) for one in inside])
-    wide = own + spread[1:] - spread[0]
+    own, wide = np.zeros(len(players)), np.zeros((RESAMPLES, len(players)))
+    for some in _chunks(shocks.shape[0], len(names), last - start + lags):
+        followed = _followed(shocks[some], [one.of(some) for one in mechanisms], order,
+                             (start, last), at)  # fmt: skip
+        inside = followed[:, players, :, first - start :]
+        fair = amounts.some(some).fair(inside[0])
+        spread = np.array([amounts.some(some).quick(one) for one in inside])
+        own += fair
+        wide += fair + spread[1:] - spread[0]
     sign = np.sign(own.sum()) or 1.0
     shares, counter = _shares([names[one] for one in players], own, wide, sign)
     unexplained = next((one for one in shares if one.measure == target), Share(target, 0, 0, 0, 0))
@@ -158,6 +173,10 @@ class _Amounts:
             bool(prepared.logs[at]),
             observations.values[:, first:last, at],
         )
+
+    def some(self, series: slice) -> _Amounts:
+        """Return the same of some series."""
+        return _Amounts(self.usual[series], self.scale[series], self.is_log, self.seen[series])
 
     @property
     def known(self) -> NDArray[np.bool_]:
@@ -292,6 +311,14 @@ def _mechanism(
     gram += RIDGE * intervals * np.eye(len(columns))
     slopes = np.linalg.solve(gram, side[..., None])[..., 0]
     return Mechanism(tuple(columns), slopes.reshape(len(weights), series, len(columns)))
+
+
+def _chunks(series: int, measures: int, intervals: int) -> Iterator[slice]:
+    """Yield some series at a time, so that following their shocks fits the memory."""
+    of_one = 4 * (1 + RESAMPLES) * measures**2 * intervals
+    size = max(1, MEMORY_BYTES // of_one)
+    for low in range(0, series, size):
+        yield slice(low, low + size)
 
 
 def _followed(

@@ -9,7 +9,7 @@ between, the next run follows the same rows again and writes nothing twice.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -33,6 +33,7 @@ from lib.metrics.model import (
     DetectorState,
     Finding,
     Floats,
+    Measure,
     MetricsError,
     Panel,
     Scores,
@@ -203,18 +204,8 @@ class Evaluation:
             learnt = learn_measure(panel, measure.name, first)
             states[measure.name], memories[measure.name] = learnt.state, learnt.after
             calibrations[measure.name] = learnt.calibrations[-1][1]
-            scored = Scored(
-                self._detector.id,
-                measure.name,
-                measure.is_additive,
-                panel,
-                learnt.scores,
-                first,
-                learnt.calibrations,
-                learnt.memory,
-                said.get(measure.name, {}),
-            )
-            groups += find_groups(scored)
+            known = said.get(measure.name, {})
+            groups += find_groups(learnt.scored(self._detector.id, measure, panel, known))
         groups += missing_data_groups(self._detector.id, panel, first)
         report(0.95, "Keeping what was found")
         history = History(panel, states, memories, calibrations, dataset)
@@ -311,6 +302,23 @@ class Learnt:
     calibrations: tuple[tuple[int, Calibration], ...]  # each from its row of the scores on
     memory: Floats  # of evidence that gathered before the scores
     after: Floats  # and after them
+    first: int  # the panel's row of the scores' first row
+
+    def scored(
+        self, detector: str, measure: Measure, panel: Panel, factors: Mapping[SeriesKey, float]
+    ) -> Scored:
+        """Return the measure as it is looked at for events, with the factors of feedback."""
+        return Scored(
+            detector,
+            measure.name,
+            measure.is_additive,
+            panel,
+            self.scores,
+            self.first,
+            self.calibrations,
+            self.memory,
+            factors,
+        )
 
 
 def learn_measure(panel: Panel, measure: str, first: int) -> Learnt:
@@ -328,7 +336,8 @@ def learn_measure(panel: Panel, measure: str, first: int) -> Learnt:
         row += _until_learnt(panel, row)
         calibrations.append((row - first, calibrate(scores.z[:row], panel.frequency)))
     memory = memory_after(no_memory(amounts.shape[1]), scores.z[:first])
-    return Learnt(after, late, tuple(calibrations), memory, memory_after(memory, scores.z[first:]))
+    gone_on = memory_after(memory, scores.z[first:])
+    return Learnt(after, late, tuple(calibrations), memory, gone_on, first)
 
 
 def _up_to_date(calibration: Calibration, panel: Panel, measure: str) -> Calibration:

@@ -26,7 +26,7 @@ from lib.metrics.model import (
 )
 from lib.metrics.rollups import leaves
 from lib.metrics.severity import Calibration, combined, event_gap, p_values, score, severity
-from lib.metrics.spans import by_chunks
+from lib.metrics.spans import by_chunks, divided
 from lib.metrics.timeline import as_datetime, interval_end
 
 CLEAR_LEAN = 1.5  # median z of the affected series from which an interval has a direction
@@ -50,16 +50,25 @@ class Scored:
     first: int  # the panel's row of the scores' first row
     calibrations: Sequence[tuple[int, Calibration]]  # each from its row of the scores on
     memory: Floats  # of evidence that gathered before the first row
-    factors: Mapping[SeriesKey, float] = field(default_factory=dict)  # feedback: divide z
+    factors: Mapping[SeriesKey, float] = field(
+        default_factory=dict
+    )  # feedback: divide z and memory
 
     @property
     def z(self) -> Floats:
         """Return the scores after feedback."""
         if not self.factors:
             return self.scores.z
-        divisors = [self.factors.get(key, 1.0) for key in self.panel.series]
-        stretched: Floats = (self.scores.z / np.array(divisors)).astype(np.float32)
+        stretched: Floats = (self.scores.z / self._divisors()).astype(np.float32)
         return stretched
+
+    @property
+    def gathered(self) -> Floats:
+        """Return the memory after feedback."""
+        return divided(self.memory, self._divisors()) if self.factors else self.memory
+
+    def _divisors(self) -> NDArray[np.float64]:
+        return np.array([self.factors.get(key, 1.0) for key in self.panel.series])
 
 
 def find_groups(scored: Scored) -> tuple[AnomalyGroup, ...]:
@@ -160,7 +169,7 @@ class _Interval:
 
 def _chances(scored: Scored) -> Iterator[tuple[Calibration, slice, NDArray[np.float64]]]:
     """Yield some rows at a time: what is usual there, which rows, and the series' p-values."""
-    z, memory = scored.z, scored.memory
+    z, memory = scored.z, scored.gathered
     bounds = [row for row, _ in scored.calibrations[1:]] + [len(z)]
     for (low, calibration), high in zip(scored.calibrations, bounds, strict=True):
         for rows, after, evidence in by_chunks(memory, z[low:high]):

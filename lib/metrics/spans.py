@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lib.metrics.model import Floats
 
@@ -38,6 +39,16 @@ def remember(memory: Floats, z: Floats) -> tuple[Floats, Floats]:
     gains = np.array([2 / (span + 1) for span in (*SPANS, ROUGH_SPAN)], dtype=np.float32)
     run_spans(after, np.ascontiguousarray(z, dtype=np.float32), gains, evidence)
     return after, evidence
+
+
+def divided(memory: Floats, factors: NDArray[np.float64]) -> Floats:
+    """Return what would be carried over had each series' scores been divided by its factor."""
+    from lib.metrics.band_kernels import QUIET_SIZE
+
+    smaller = memory / factors
+    smaller[-1] = (memory[-1] + QUIET_SIZE) / factors - QUIET_SIZE  # sizes less the usual one
+    stretched: Floats = smaller.astype(np.float32)
+    return stretched
 
 
 def memory_after(memory: Floats, z: Floats) -> Floats:

@@ -18,6 +18,7 @@ from lib.alerts.model import (
     ChannelKind,
     DimensionFilter,
     Format,
+    Window,
     checked_rule,
 )
 from lib.alerts.outbox import trial_message
@@ -245,7 +246,7 @@ def _enter_channel(begun: AlertRule) -> tuple[Channel, Format]:
     return channel_of(chosen, target), form
 
 
-def _enter_quiet(detector: Detector, begun: AlertRule) -> tuple[tuple, int, int, bool]:  # type: ignore[type-arg]
+def _enter_quiet(detector: Detector, begun: AlertRule) -> tuple[tuple[Window, ...], int, int, bool]:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         cooldown = st.number_input(
             "Cool-down, minutes", 0, 10_080, begun.cooldown_minutes, key=key("cooldown"), width=190,
@@ -275,7 +276,7 @@ def _enter_quiet(detector: Detector, begun: AlertRule) -> tuple[tuple, int, int,
 
 
 @st.cache_resource(ttl=600, max_entries=8, show_spinner=False)
-def _past(detector_id: str, last: str, _detector: Detector) -> Past:  # noqa: ARG001
+def _past(detector_id: str, last: str, _detector: Detector) -> Past:  # noqa: ARG001 - a key of the cache
     # `last` names the interval up to which it goes, so that new groups are seen.
     groups = list_groups(resources.store(), GroupQuery(detector_id))
     return Past(groups, table_of(groups, _detector.dataset.dimensions))

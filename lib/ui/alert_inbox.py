@@ -18,9 +18,8 @@ SHOWN = 50
 STATES = {"waiting": "orange", "sent": "green", "dead": "red", "muted": "gray"}
 
 
-def show_inbox(user: User) -> None:
+def show_inbox() -> None:
     """Draw the messages in the inbox, newest first."""
-    del user
     found = [
         one
         for one in notifications(resources.store(), channel=ChannelKind.INBOX, limit=SHOWN)

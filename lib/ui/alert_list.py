@@ -25,12 +25,12 @@ from lib.alerts.rules import (
     undelete_alert,
 )
 from lib.identity import Role, User
-from lib.metrics.detectors import detectors
 from lib.metrics.model import Detector, MetricsError
 from lib.store import utc_now
 from lib.ui import resources
 from lib.ui.alert_draft import edit_draft, new_draft
 from lib.ui.anomaly_view import moment
+from lib.ui.detector_choice import choose_detector
 from lib.ui.guard import acting_user
 from lib.ui.markdown import escape
 
@@ -41,21 +41,14 @@ REFUSED = "alerts.refused"
 SNOOZES = {"1 hour": timedelta(hours=1), "1 day": timedelta(days=1), "1 week": timedelta(weeks=1)}
 
 
-def choose_detector() -> Detector | None:
-    """Draw the choice of a detector, and return it; None where there is none."""
-    known = {one.name: one for one in detectors(resources.store())}
-    if not known:
-        return None
-    if st.session_state.get(DETECTOR) not in known:
-        st.session_state[DETECTOR] = next(iter(known))
+def choose() -> Detector | None:
+    """Draw the choice of a detector and what is unread; None where there is no detector."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        name = st.selectbox(
-            "Detector", list(known), key=DETECTOR, bind="query-params", width=260
-        )  # fmt: skip
+        detector = choose_detector(DETECTOR)
         waiting = unread(resources.store())
         if waiting:
             st.badge(f"{waiting:,} unread", color="blue", icon=":material/inbox:")
-    return known[name]
+    return detector
 
 
 def open_asked_for() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from lib.metrics.detectors import detector_folder, detectors
+from lib.metrics.detectors import detector_folder
 from lib.metrics.evaluation import last_evaluated, next_due, title_of
 from lib.metrics.groups_store import GroupQuery, feedback_of, list_groups, severity_by_day
 from lib.metrics.history import History, load_history
@@ -44,24 +44,6 @@ COURSE = 24  # intervals shown on each side of an event
 CALENDAR_HEIGHT, CALENDAR_WIDTH = 180, 1_000  # pixels
 
 
-def choose_detector() -> Detector | None:
-    """Draw the choice of a detector, and return it; None where there is none."""
-    known = {one.name: one for one in detectors(resources.store())}
-    if not known:
-        return None
-    if st.session_state.get(DETECTOR) not in known:
-        st.session_state[DETECTOR] = next(iter(known))
-    name = st.selectbox(
-        "Detector",
-        list(known),
-        key=DETECTOR,
-        bind="query-params",
-        on_change=forget_choice,
-        width=260,
-    )
-    return known[name]
-
-
 def forget_choice() -> None:
     """Choose no group and no day any more."""
     st.session_state[GROUP] = ""
@@ -91,7 +73,7 @@ def kept_history(detector: Detector) -> History | None:
 
 
 @st.cache_resource(ttl=600, max_entries=8, show_spinner=False)
-def _history(detector_id: str, last: str, _detector: Detector) -> History | None:  # noqa: ARG001
+def _history(detector_id: str, last: str, _detector: Detector) -> History | None:  # noqa: ARG001 - keys
     # `last` names the interval up to which it goes, so that a new one is read again.
     return load_history(detector_folder(settings(), detector_id), _detector.dataset)
 

@@ -15,7 +15,6 @@ from lib.causes.attribution import attribute, of_series, what_if
 from lib.causes.discovery import Found, definitions_of, discover
 from lib.causes.model import Attribution, CausesError, Knowledge, Observations
 from lib.causes.observations import observations_of
-from lib.metrics.detectors import detectors
 from lib.metrics.groups_store import GroupQuery, list_groups, related_groups
 from lib.metrics.model import AnomalyGroup, Detector, GroupKind, MetricsError, SeriesKey, SourceKind
 from lib.metrics.panel import read_panel
@@ -30,6 +29,7 @@ from lib.ui.anomaly_words import amount, headline, span
 from lib.ui.causes_charts import graph_figure, shocks_figure, waterfall_figure
 from lib.ui.causes_words import as_json, edges_frame, paragraph, shares_frame
 from lib.ui.charts import show_chart
+from lib.ui.detector_choice import choose_detector
 from lib.ui.markdown import escape
 from lib.ui.tables import show_table
 
@@ -99,17 +99,11 @@ def show(asked: Asked) -> None:
 
 
 def _choose_group() -> Asked | None:
-    known = {one.name: one for one in detectors(resources.store())}
-    if not known:
-        st.info("No detector yet: set one up under Anomalies.", icon=":material/info:")
-        return None
-    if st.session_state.get(DETECTOR) not in known:
-        st.session_state[DETECTOR] = next(iter(known))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        name = st.selectbox(
-            "Detector", list(known), key=DETECTOR, bind="query-params", width=220
-        )  # fmt: skip
-        detector = known[name]
+        detector = choose_detector(DETECTOR)
+        if detector is None:
+            st.info("No detector yet: set one up under Anomalies.", icon=":material/info:")
+            return None
         groups = _explained(detector)
         labels = {
             one.id: f"{one.severity:.0f} · {headline(one, detector.dataset.zone)}" for one in groups

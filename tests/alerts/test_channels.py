@@ -144,6 +144,15 @@ def test_an_address_never_shows(receiver: Receiver) -> None:
     assert "secret" not in str(raised.value)
 
 
+@pytest.mark.parametrize("url", ["http://[broken/x", "https://host:port/x", "http:///x"])
+def test_an_address_that_is_none_is_dead_at_once(receiver: Receiver, url: str) -> None:
+    receiver.url = url
+    now = settings_for(receiver)
+    with pytest.raises(DeliveryError, match="address of ops is none") as raised:
+        send(message(), now, open_aws(now))
+    assert raised.value.permanent
+
+
 def test_a_name_that_is_no_longer_set_is_said() -> None:
     now = Settings(alert_channels={"other": SecretStr("https://example.com")})
     with pytest.raises(DeliveryError, match=r"'ops' is no longer set.*other"):

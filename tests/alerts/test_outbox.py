@@ -20,11 +20,12 @@ from lib.alerts.outbox import (
 )
 from lib.alerts.rules import create_alert
 from lib.aws import open_aws
+from lib.jobs import open_jobs
 from lib.metrics.detectors import set_state
 from lib.metrics.groups_store import write_groups
 from lib.metrics.model import AnomalyGroup, Detector, DetectorState
 from lib.settings import Settings
-from lib.store import Store
+from lib.store import Store, utc_now
 from tests.alerts.test_matching import ALL, FIRST, POST, SECOND
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -224,3 +225,35 @@ def test_filters_of_the_rule_hold_in_the_outbox(
     found(store, detector, FIRST, SECOND)
     announce(store, now_settings, NOW)
     assert [one.groups for one in notifications(store)] == [("g1",)]
+
+
+def test_an_event_that_was_muted_joins_a_digest_later(
+    store: Store, detector: Detector, now_settings: Settings
+) -> None:
+    rule = replace(ALL, digest_minutes=60, snoozed_until=NOW + timedelta(hours=1))
+    create_alert(store, detector, rule, "ann")
+    found(store, detector, FIRST)
+    announce(store, now_settings, NOW)
+    assert states(store) == ["muted"]
+    found(store, detector, replace(FIRST, severity=90.0))
+    assert announce(store, now_settings, NOW + timedelta(hours=2)) == 1
+    assert states(store) == ["waiting"]
+
+
+def test_trouble_that_goes_on_does_not_start_a_job_each_time(
+    store: Store, detector: Detector, now_settings: Settings
+) -> None:
+    jobs = open_jobs(now_settings, store)
+    create_alert(store, detector, ALL, "ann")
+    outbox.submit_due(jobs)
+    assert jobs.recent() == ()
+    set_state(store, detector.id, DetectorState.FAILED, "The source is gone.")
+    outbox.submit_due(jobs)
+    [job] = jobs.recent()
+    announce(store, now_settings, utc_now())
+    jobs.cancel(job.id)
+    outbox.submit_due(jobs)
+    assert len(jobs.recent()) == 1
+    found(store, detector, FIRST)
+    outbox.submit_due(jobs)
+    assert len(jobs.recent()) == 2

@@ -13,7 +13,6 @@ from lib.alerts.rules import (
     delete_alert,
     differences,
     edit_alert,
-    find_alert,
     history,
     undelete_alert,
 )
@@ -28,7 +27,7 @@ def test_an_alert_is_made_edited_and_restored(store: Store, detector: Detector) 
     made = create_alert(store, detector, POST, "ann")
     quieter = replace(POST, severity=50, measures=("revenue", "orders"))
     edited = edit_alert(store, made, quieter, detector.dataset, "bob")
-    assert find_alert(store, made.id) == edited
+    assert alerts(store, detector.id) == (edited,)
     assert differences(made.rule, edited.rule) == {
         "severity": ("20", "50"),
         "measures": ("revenue", "revenue, orders"),
@@ -45,8 +44,7 @@ def test_an_edit_of_what_was_edited_is_refused(store: Store, detector: Detector)
     edit_alert(store, made, replace(POST, severity=60), detector.dataset, "bob")
     with pytest.raises(EditConflictError, match="bob has edited this alert"):
         edit_alert(store, made, replace(POST, severity=10), detector.dataset, "ann")
-    kept = find_alert(store, made.id)
-    assert kept is not None
+    [kept] = alerts(store, detector.id)
     assert kept.rule.severity == 60
 
 

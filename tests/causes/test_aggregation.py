@@ -8,7 +8,7 @@ import pytest
 from lib.causes import aggregation
 from lib.causes.model import Matrix
 
-SAFE_RULES = [*aggregation.RULES.values(), aggregation.bonferroni]
+SAFE_RULES = [*aggregation.RULES.values()]
 EVERY_RULE = [*SAFE_RULES, aggregation.fisher]
 
 Rule = Callable[[Matrix], Matrix]

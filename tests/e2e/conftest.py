@@ -109,3 +109,17 @@ def settled(page: Page) -> None:
     """Wait until no script runs and nothing is a placeholder any more."""
     expect(page.locator(f"[data-testid='stApp']{READY}")).to_be_visible()
     expect(page.locator("[data-testid='stSkeleton']")).to_have_count(0)
+
+
+@pytest.fixture(scope="session")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server of its own whose sample detector is let learn."""
+    with running(tmp_path_factory.mktemp("shop")) as started:
+        yield started
+
+
+def learnt(page: Page, server: Server) -> None:
+    """Open the anomalies of the sample, once it has learnt."""
+    open_page(page, f"{server.url}/anomalies")
+    expect(page.get_by_text("of severity 50 or more")).to_be_visible(timeout=90_000)
+    settled(page)

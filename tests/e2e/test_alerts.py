@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import Server, open_page, running, settled
-
-
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running(tmp_path_factory.mktemp("shop")) as server:
-        yield server
+from tests.e2e.conftest import Server, learnt, open_page, settled
 
 
 def test_an_alert_is_written_tried_on_the_past_and_kept(page: Page, shop: Server) -> None:
-    open_page(page, f"{shop.url}/anomalies")
-    expect(page.get_by_text("of severity 50 or more")).to_be_visible(timeout=90_000)
+    learnt(page, shop)
     open_page(page, f"{shop.url}/alerts?alerts_view=Editor")
     before = page.get_by_text("past anomalies would have been sent")
     expect(before).to_be_visible()

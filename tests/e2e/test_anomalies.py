@@ -3,26 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import pytest
 from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import Server, open_page, running, settled
-
-
-@pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running(tmp_path_factory.mktemp("shop")) as server:
-        yield server
-
-
-def learnt(page: Page, server: Server) -> None:
-    open_page(page, f"{server.url}/anomalies")
-    expect(page.get_by_text("of severity 50 or more")).to_be_visible(timeout=90_000)
-    settled(page)
+from tests.e2e.conftest import Server, learnt, open_page, settled
 
 
 def test_the_sample_learns_and_shows_its_events(page: Page, shop: Server) -> None:

@@ -9,36 +9,19 @@ from streamlit.testing.v1 import AppTest
 
 from lib.alerts.model import AlertRule, Channel, ChannelKind
 from lib.alerts.outbox import announce, notifications, send_due, unread
-from lib.alerts.rules import alerts, create_alert, edit_alert, find_alert
-from lib.aws import open_aws
-from lib.metrics.detectors import create_detector, find_detector
-from lib.metrics.evaluation import Evaluation
+from lib.alerts.rules import alerts, create_alert, edit_alert
 from lib.metrics.groups_store import GroupQuery, list_groups, write_groups
 from lib.metrics.model import Detector
-from lib.metrics.samples import shop_dataset
 from lib.settings import settings
 from lib.ui import resources
 from lib.ui.pages import ALERTS
-from tests.pages.conftest import visit
+from tests.pages.conftest import SHOP, visit
 
-NAME = "TestAlertFilters"
 RULE = AlertRule("revenue-in-Germany", measures=("visits",), severity=50)
 
 
-@pytest.fixture
-def shop() -> Detector:
-    """A detector of the shop that has looked back."""
-    dataset = shop_dataset()
-    made = create_detector(resources.store(), NAME, dataset, continuous=True, created_by="ann")
-    evaluation = Evaluation(resources.store(), settings(), open_aws(settings()), made)
-    evaluation.run(lambda _fraction, _step: None, datetime.now(UTC))
-    found = find_detector(resources.store(), made.id)
-    assert found is not None
-    return found
-
-
 def show(view: str = "Alerts", **state: object) -> AppTest:
-    return visit(ALERTS, alerts_detector=NAME, alerts_view=view, **state)
+    return visit(ALERTS, alerts_detector=SHOP, alerts_view=view, **state)
 
 
 def table(app: AppTest, column: str) -> Any:
@@ -102,8 +85,7 @@ def test_an_edit_that_somebody_overtook_is_not_saved_and_not_lost(shop: Detector
     app.button(key="alerts_save").click().run()
     assert "bob has edited this alert" in app.error[0].value
     assert app.number_input(key="alerts_draft_severity_1").value == 30.0
-    kept = find_alert(resources.store(), made.id)
-    assert kept is not None
+    [kept] = alerts(resources.store(), shop.id)
     assert kept.rule.severity == 90
 
 
@@ -131,8 +113,7 @@ def test_a_version_is_restored_from_the_history(shop: Detector) -> None:
     app = show(alerts_history=True)
     assert "severity: 50 → 90" in words(app).replace("\\", "")
     app.button(key="alerts_restore_1").click().run()
-    kept = find_alert(resources.store(), made.id)
-    assert kept is not None
+    [kept] = alerts(resources.store(), shop.id)
     assert (kept.rule, kept.version) == (RULE, 3)
 
 
@@ -154,7 +135,7 @@ def test_messages_are_read_and_dead_ones_sent_again(shop: Detector) -> None:
     announce(resources.store(), settings(), datetime.now(UTC))
     app = show("Inbox")
     assert not app.exception
-    assert any(NAME in one.label for one in app.expander)
+    assert any(SHOP in one.label for one in app.expander)
     app.button(key="alerts_read_all").click().run()
     assert unread(resources.store()) == 0
     send_due(resources.store(), settings(), resources.aws(), datetime.now(UTC))

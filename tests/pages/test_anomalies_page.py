@@ -2,34 +2,15 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-import pytest
 from streamlit.testing.v1 import AppTest
 
-from lib.aws import open_aws
-from lib.metrics.detectors import create_detector, detectors, find_detector
-from lib.metrics.evaluation import Evaluation
+from lib.metrics.detectors import detectors, find_detector
 from lib.metrics.feedback import feedback_on
 from lib.metrics.groups_store import GroupQuery, list_groups
 from lib.metrics.model import Detector, DetectorState, GroupKind
-from lib.metrics.samples import shop_dataset
-from lib.settings import settings
 from lib.ui import escape, resources
 from lib.ui.pages import ANOMALIES
 from tests.pages.conftest import visit
-
-NAME = "TestAlertFilters"
-
-
-@pytest.fixture
-def shop() -> Detector:
-    """A detector of the shop that has looked back."""
-    dataset = shop_dataset()
-    made = create_detector(resources.store(), NAME, dataset, continuous=True, created_by="ann")
-    evaluation = Evaluation(resources.store(), settings(), open_aws(settings()), made)
-    evaluation.run(lambda _fraction, _step: None, datetime.now(UTC))
-    found = find_detector(resources.store(), made.id)
-    assert found is not None
-    return found
 
 
 def captions(app: AppTest) -> str:

@@ -1,39 +1,18 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 
 import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from lib.aws import open_aws
-from lib.metrics.detectors import create_detector, find_detector
-from lib.metrics.evaluation import Evaluation
 from lib.metrics.groups_store import GroupQuery, list_groups
 from lib.metrics.model import Detector
-from lib.metrics.samples import shop_dataset
-from lib.settings import settings
 from lib.ui import resources
 from lib.ui.anomaly_words import place
 from lib.ui.causes_view import FORBIDDEN, GROUP
 from lib.ui.pages import CAUSES
-from tests.pages.conftest import visit
-
-NAME = "TestAlertFilters"
-
-
-@pytest.fixture
-def shop() -> Detector:
-    """A detector of the shop that has looked back."""
-    made = create_detector(
-        resources.store(), NAME, shop_dataset(), continuous=True, created_by="ann"
-    )
-    evaluation = Evaluation(resources.store(), settings(), open_aws(settings()), made)
-    evaluation.run(lambda _fraction, _step: None, datetime.now(UTC))
-    found = find_detector(resources.store(), made.id)
-    assert found is not None
-    return found
+from tests.pages.conftest import SHOP, visit
 
 
 def words(app: AppTest) -> str:
@@ -44,7 +23,7 @@ def words(app: AppTest) -> str:
 def test_fewer_orders_are_explained_by_fewer_visits(shop: Detector) -> None:
     orders = list_groups(resources.store(), GroupQuery(shop.id, 70, "orders", "DE"))
     [group, *_] = [one for one in orders if place(one) == "DE"]
-    app = visit(CAUSES, causes_detector=NAME, **{GROUP: group.id})
+    app = visit(CAUSES, causes_detector=SHOP, **{GROUP: group.id})
     assert not app.exception
     assert "orders was" in words(app)
     shares = next(one.value for one in app.dataframe if "share" in one.value)
@@ -57,12 +36,12 @@ def test_fewer_orders_are_explained_by_fewer_visits(shop: Detector) -> None:
 
 
 def test_what_the_user_knows_changes_the_graph(shop: Detector) -> None:
-    app = visit(CAUSES, causes_detector=NAME, **{FORBIDDEN: ["visits → clicks"]})
+    app = visit(CAUSES, causes_detector=SHOP, **{FORBIDDEN: ["visits → clicks"]})
     assert not app.exception
     edges = next(one.value for one in app.dataframe if "cause" in one.value)
     assert ("visits", "clicks") not in set(zip(edges["cause"], edges["effect"], strict=True))
     assert resources.store() is not None
-    assert shop.name == NAME
+    assert shop.name == SHOP
 
 
 def upload(app: AppTest, text: str) -> AppTest:
