@@ -51,6 +51,10 @@ BENCHES = {
         "bench.causes_test",
         "Size, power and funnels of the tests for causes.",
     ),
+    "causes-quality": (
+        "bench.causes_quality",
+        "The service at fault in known incidents, and injected shares recovered.",
+    ),
     "causes-speed": (
         "bench.causes_speed",
         "Time to find what drives what and to attribute one anomaly, against statsmodels.",

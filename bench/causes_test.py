@@ -3,15 +3,20 @@
 Size and power: two measures of N series over T intervals, autoregressive with coefficients of 0.3
 to 0.7, whose errors share a factor (rho of their variance). The figures beside ours are those of
 1,000 replications with the same designs and rules written apart from this code; within three
-binomial standard errors is met. Funnels: visits, clicks, orders and revenue of 60 series over 14
+binomial standard errors is met. Discovery: random graphs of eight measures whose edges act one
+interval later. Funnels: visits, clicks, orders and revenue of 60 series over 14
 days at 5 minutes, as counts, and a measure that has nothing to do with them; three edges are true.
 """
 
 from __future__ import annotations
 
+import csv
+from collections.abc import Iterator
 from math import sqrt
+from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench.result import Row
 from lib.causes.aggregation import RULES, fisher
@@ -20,19 +25,24 @@ from lib.causes.granger import fit
 from lib.causes.model import Knowledge, Matrix
 from tests.causes.funnels import counted
 
+Cell = tuple[str, int, int, float, float, float]
+
 SEED = 3
 LEVEL = 0.05
 REPLICATIONS, QUICK_REPLICATIONS = 1_000, 150
-SIZES = {  # N, T, rho: how often each rule reports an edge where there is none
-    (10, 200, 0.0): {"adaptive": 0.015, "simes": 0.055, "cauchy": 0.049},
-    (10, 200, 0.6): {"adaptive": 0.010, "simes": 0.053, "cauchy": 0.065},
-    (50, 200, 0.6): {"adaptive": 0.001, "simes": 0.044, "cauchy": 0.065},
-    (50, 200, 0.9): {"adaptive": 0.003, "simes": 0.023, "cauchy": 0.062},
+TABLE = Path(__file__).with_name("granger_size_power.csv")
+QUICK_CELLS = {  # kind, series, intervals, beta, rho, share
+    ("size", 10, 200, 0.0, 0.0, 1.0),
+    ("size", 10, 200, 0.0, 0.6, 1.0),
+    ("size", 50, 200, 0.0, 0.6, 1.0),
+    ("size", 50, 200, 0.0, 0.9, 1.0),
+    ("power", 50, 200, 0.2, 0.6, 1.0),
+    ("power", 50, 200, 0.2, 0.6, 0.2),
 }
-POWERS = {  # N, T, beta, share of the series with the effect, at rho 0.6
-    (50, 200, 0.2, 1.0): {"adaptive": 0.982, "simes": 0.996, "cauchy": 0.999},
-    (50, 200, 0.2, 0.2): {"adaptive": 0.710, "simes": 0.964, "cauchy": 0.981},
-}
+GRAPHS, QUICK_GRAPHS = 100, 20
+GRAPH_MEASURES, EDGE_CHANCE, EFFECT = 8, 0.15, 0.25
+DESIGNS = ((30, 150, 0.0), (30, 150, 0.6), (30, 600, 0.6), (100, 600, 0.9))  # N, T, rho
+MOST_FDR, LEAST_TPR = 0.06, 0.94
 DAY = 288
 FUNNEL = ("visits", "clicks", "orders", "revenue")
 TRUE = {("visits", "clicks"), ("clicks", "orders"), ("orders", "revenue")}
@@ -44,15 +54,75 @@ def run(quick: bool) -> list[Row]:  # noqa: FBT001  # what bench.__main__ calls
     count = QUICK_REPLICATIONS if quick else REPLICATIONS
     random = np.random.default_rng(SEED)
     rows = []
-    for (series, intervals, rho), wanted in SIZES.items():
-        case = f"size, {series} series of {intervals}, rho {rho}"
-        rows += _rate_rows(case, (series, intervals, rho, 0.0, 0.0), wanted, (random, count))
-    for (series, intervals, beta, share), wanted in POWERS.items():
-        case = f"power, {series} series of {intervals}, {beta} in {share:.0%}"
-        rows += _rate_rows(case, (series, intervals, 0.6, beta, share), wanted, (random, count))
+    for cell, wanted in _table():
+        if quick and cell not in QUICK_CELLS:
+            continue
+        kind, series, intervals, beta, rho, share = cell
+        case = f"{kind}, {series} series of {intervals}, rho {rho:g}"
+        if kind == "power":
+            case += f", {beta:g} in {share:.0%}"
+        rows += _rate_rows(case, (series, intervals, rho, beta, share), wanted, (random, count))
+    for design in DESIGNS[: 2 if quick else None]:
+        rows += _graph_rows(design, random, QUICK_GRAPHS if quick else GRAPHS)
     for persistence in (0.0, 0.3, 0.8):
         rows += _funnel_rows(persistence, series=15 if quick else 60)
     return rows
+
+
+def _table() -> Iterator[tuple[Cell, dict[str, float]]]:
+    """Yield each cell of the independent table: its design, and the rate of each rule."""
+    with TABLE.open(newline="") as file:
+        for line in csv.DictReader(file):
+            beta, rho, share = (float(line[name]) for name in ("beta", "rho", "share"))
+            cell = (line["kind"], int(line["series"]), int(line["intervals"]), beta, rho, share)
+            yield cell, {name: float(line[name]) for name in ("adaptive", "simes", "cauchy")}
+
+
+def _graph_rows(
+    design: tuple[int, int, float], random: np.random.Generator, count: int
+) -> list[Row]:
+    """Return false discoveries and found edges over random graphs, ours and Fisher's."""
+    series, intervals, rho = design
+    rates = {"adaptive": [0, 0], "Fisher": [0, 0]}  # false, right
+    edges = 0
+    for _ in range(count):
+        true, values = _random_graph(random, design)
+        edges += int(true.sum())
+        p_values = fit(values, 1).p_values
+        for name, rule in (("adaptive", RULES["adaptive"]), ("Fisher", fisher)):
+            found = rule(p_values) < LEVEL
+            np.fill_diagonal(found, val=False)
+            rates[name][0] += int((found & ~true).sum())
+            rates[name][1] += int((found & true).sum())
+    case = f"{count} graphs of {GRAPH_MEASURES}, {series} series of {intervals}, rho {rho:g}"
+    fdr = {name: wrong / max(wrong + right, 1) for name, (wrong, right) in rates.items()}
+    tpr = {name: right / edges for name, (_, right) in rates.items()}
+    return [
+        Row(case, "false of the found edges", "share", "lower", fdr["adaptive"],
+            {"Fisher": fdr["Fisher"]}, f"<= {MOST_FDR}", fdr["adaptive"] <= MOST_FDR),
+        Row(case, "true edges found", "share", "higher", tpr["adaptive"],
+            {"Fisher": tpr["Fisher"]}, f">= {LEAST_TPR}", tpr["adaptive"] >= LEAST_TPR),
+    ]  # fmt: skip
+
+
+def _random_graph(
+    random: np.random.Generator, design: tuple[int, int, float]
+) -> tuple[NDArray[np.bool_], Matrix]:
+    """Return true edges [cause, effect] one interval apart, and series that follow them."""
+    series, intervals, rho = design
+    count = GRAPH_MEASURES
+    true = np.triu(random.random((count, count)) < EDGE_CHANCE * 2, 1)
+    order = random.permutation(count)
+    true = true[np.ix_(order, order)]
+    own = random.uniform(0.3, 0.7, (series, count))
+    errors = np.sqrt(rho) * random.normal(size=(1, intervals + 50, count))
+    errors = errors + np.sqrt(1 - rho) * random.normal(size=(series, intervals + 50, count))
+    values = np.zeros_like(errors)
+    for at in range(1, intervals + 50):
+        values[:, at] = own * values[:, at - 1] + errors[:, at]
+        values[:, at] += EFFECT * (values[:, at - 1] @ true)
+    followed: Matrix = values[:, 50:]
+    return true, followed
 
 
 def _rate_rows(

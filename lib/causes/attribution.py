@@ -122,8 +122,15 @@ def attribute(
 def of_series(
     observations: Observations, found: Found, keys: Collection[SeriesKey]
 ) -> tuple[Observations, Found]:
-    """Return the same of some series alone, of all where none of the keys is there."""
-    chosen = [at for at, key in enumerate(observations.series) if key in keys]
+    """Return the same of some series alone, of all where none of the keys is there.
+
+    None in a key stands for any value of that dimension.
+    """
+    chosen = [
+        at
+        for at, key in enumerate(observations.series)
+        if any(_belongs(key, wanted) for wanted in keys)
+    ]
     if not chosen:
         return observations, found
     prepared = found.prepared
@@ -139,6 +146,10 @@ def of_series(
         usual=prepared.usual[chosen],
     )
     return some, replace(found, prepared=parts)
+
+
+def _belongs(key: SeriesKey, wanted: SeriesKey) -> bool:
+    return all(asked in {None, own} for own, asked in zip(key, wanted, strict=True))
 
 
 def what_if(attribution: Attribution, normal: Mapping[str, float]) -> float:

@@ -12,8 +12,8 @@ import streamlit as st
 
 from lib.aws import AwsError
 from lib.causes.attribution import attribute, of_series, what_if
-from lib.causes.discovery import Found, definitions_of, discover
-from lib.causes.model import Attribution, CausesError, Knowledge, Observations
+from lib.causes.discovery import ADAPTIVE, Found, definitions_of, descendants, discover
+from lib.causes.model import Attribution, CausesError, Knowledge, Matrix, Observations
 from lib.causes.observations import observations_of
 from lib.metrics.groups_store import GroupQuery, list_groups, related_groups
 from lib.metrics.model import AnomalyGroup, Detector, GroupKind, MetricsError, SeriesKey, SourceKind
@@ -23,7 +23,7 @@ from lib.metrics.samples import MEASURES
 from lib.metrics.tables import keep_upload, open_rows
 from lib.metrics.timeline import as_datetime
 from lib.settings import settings
-from lib.ui import resources
+from lib.ui import causes_parts, resources
 from lib.ui.anomaly_view import kept_history, moment
 from lib.ui.anomaly_words import amount, headline, span
 from lib.ui.causes_charts import graph_figure, shocks_figure, waterfall_figure
@@ -35,12 +35,18 @@ from lib.ui.tables import show_table
 
 SOURCE, DETECTOR, GROUP = "causes_source", "causes_detector", "causes_group"
 ORDER, FORCED, FORBIDDEN = "causes_order", "causes_forced", "causes_forbidden"
-DERIVED = "causes_derived"
+DERIVED, RULE = "causes_derived", "causes_rule"
+RULES = {  # how the tests of all series become one
+    ADAPTIVE: "in at least 1 of 20 series, however they depend (adaptive quantile)",
+    "simes": "in few series (Simes, with Benjamini and Hochberg)",
+    "cauchy": "weak effects (Cauchy, with Benjamini and Hochberg)",
+}
 FILE = "causes.file"  # the observations of an upload: name and data
 A_DETECTOR, A_FILE = "A detector's anomaly", "A file of yours"
 LEAST_SEVERITY = 50.0
 SLACK = timedelta(hours=1)
 BEFORE, AFTER = 48, 24  # intervals shown around the window
+LOOKED_AT = 20  # anomalies, for the one that is shown first
 MOST_ROWS = 6  # measures over time
 
 
@@ -70,9 +76,9 @@ def choose() -> Asked | None:
 def show(asked: Asked) -> None:
     """Draw what drove the measure, with everything behind it."""
     try:
-        knowledge = _enter_knowledge(asked.observations.measures, asked.order)
+        knowledge, rule = _enter_knowledge(asked.observations.measures, asked.order)
         with st.spinner("Looking for what drives what"):
-            found = _discovered(asked.key, knowledge, asked.observations)
+            found = _discovered(asked.key, knowledge, rule, asked.observations)
         seen, found = of_series(asked.observations, found, asked.series)
         result = attribute(seen, found, asked.target, asked.first, asked.last)
     except CausesError as error:
@@ -89,6 +95,7 @@ def show(asked: Asked) -> None:
     _show_graph(found, asked)
     _show_time(found, asked, result)
     _show_values(result)
+    causes_parts.show_parts(asked.observations, asked.target, (asked.first, asked.last))
     _show_what_if(result)
     _show_ranking(result)
     st.download_button(
@@ -108,7 +115,7 @@ def _choose_group() -> Asked | None:
         labels = {
             one.id: f"{one.severity:.0f} · {headline(one, detector.dataset.zone)}" for one in groups
         }
-        chosen = _choose_label(labels)
+        chosen = _choose_label(labels, groups, _documented(detector))
     history = kept_history(detector)
     if history is None or chosen is None:
         with st.container(border=True):
@@ -126,22 +133,54 @@ def _choose_group() -> Asked | None:
     return Asked(
         observations, group.measure, int(window[0]), int(max(window[1], window[0] + 1)),
         detector.dataset.zone, key,
-        MEASURES if detector.dataset.source.get("kind") == SourceKind.SAMPLE else (),
-        frozenset(one.key for one in group.series),
+        _documented(detector),
+        _affected(group, detector.dataset.dimensions),
         [one for one in related_groups(resources.store(), group, SLACK) if one.id in labels],
     )  # fmt: skip
 
 
-def _choose_label(labels: Mapping[str, str]) -> str | None:
+def _choose_label(
+    labels: Mapping[str, str], groups: Sequence[AnomalyGroup], documented: Sequence[str]
+) -> str | None:
     """Draw the choice of an anomaly, where there is one, and return its id."""
     if not labels:
         return None
     if st.session_state.get(GROUP) not in labels:
-        st.session_state[GROUP] = next(iter(labels))
+        st.session_state[GROUP] = _worth_a_look(groups, documented).id
     return st.selectbox(
         "Anomaly", list(labels), key=GROUP, bind="query-params",
         format_func=lambda one: labels.get(one, one), width=620,
     )  # fmt: skip
+
+
+def _affected(group: AnomalyGroup, dimensions: Sequence[str]) -> frozenset[SeriesKey]:
+    """Return the keys of the series that are off: of the place found, else of the group's."""
+    places = [dict(one.values) for one in group.causes]
+    if places:
+        return frozenset(tuple(place.get(name) for name in dimensions) for place in places)
+    keys = [one.key for one in group.series]
+    leaves = [key for key in keys if None not in key]
+    some = [key for key in keys if any(value is not None for value in key)]
+    return frozenset(leaves or some or keys)
+
+
+def _documented(detector: Detector) -> tuple[str, ...]:
+    """Return the measures in the order in which they happen, where that is documented."""
+    return MEASURES if detector.dataset.source.get("kind") == SourceKind.SAMPLE else ()
+
+
+def _worth_a_look(groups: Sequence[AnomalyGroup], documented: Sequence[str]) -> AnomalyGroup:
+    """Return an anomaly that others may have caused: late in the documented order, in company."""
+    best = max(groups[:LOOKED_AT], key=_company)
+    near = {one.id for one in related_groups(resources.store(), best, SLACK)}
+    known = [one for one in groups if one.id in near and one.measure in documented]
+    return max(known, key=lambda one: documented.index(one.measure), default=best)
+
+
+def _company(group: AnomalyGroup) -> tuple[int, float]:
+    """Return how many measures are off at the same time, and how severe the anomaly is."""
+    others = related_groups(resources.store(), group, SLACK)
+    return len({one.measure for one in others} - {group.measure}), group.severity
 
 
 def _explained(detector: Detector) -> Sequence[AnomalyGroup]:
@@ -158,9 +197,9 @@ def _observed(key: str, _panel: object) -> Observations:
 
 
 @st.cache_resource(ttl=600, max_entries=8, show_spinner=False)
-def _discovered(key: str, knowledge: Knowledge, _observations: Observations) -> Found:
+def _discovered(key: str, knowledge: Knowledge, rule: str, _observations: Observations) -> Found:
     del key
-    return discover(_observations, knowledge)
+    return discover(_observations, knowledge, rule)
 
 
 def _choose_file() -> Asked | None:
@@ -206,7 +245,7 @@ def _read(name: str, content: bytes) -> Observations:
     return observations_of(read_panel(dataset, settings(), resources.aws()))
 
 
-def _enter_knowledge(measures: Sequence[str], documented: Sequence[str]) -> Knowledge:
+def _enter_knowledge(measures: Sequence[str], documented: Sequence[str]) -> tuple[Knowledge, str]:
     if ORDER not in st.session_state:
         st.session_state[ORDER] = [one for one in documented if one in measures]
     pairs = [f"{one} → {other}" for one in measures for other in measures if one != other]
@@ -223,12 +262,13 @@ def _enter_knowledge(measures: Sequence[str], documented: Sequence[str]) -> Know
             placeholder="revenue = orders * price",
             height=70,
         )
+        rule = st.radio("Look for effects", list(RULES), key=RULE, format_func=RULES.__getitem__)
 
     def edges(chosen: Sequence[str]) -> frozenset[tuple[str, str]]:
         return frozenset((one.split(" → ")[0], one.split(" → ")[1]) for one in chosen)
 
     derived = definitions_of(made, tuple(measures))
-    return Knowledge(edges(forced), edges(forbidden), tuple(order), derived)
+    return Knowledge(edges(forced), edges(forbidden), tuple(order), derived), rule
 
 
 def _show_shares(found: Attribution) -> None:
@@ -314,6 +354,10 @@ def _show_time(found: Found, asked: Asked, result: Attribution) -> None:
         shocks = np.nanmean(found.prepared.shocks[:, low:high][:, :, places], axis=0)
     starts = [as_datetime(int(one)) for one in asked.observations.starts[low:high]]
     st.markdown("**When each was off**")
+    lags = [descendants(found.graph, name).get(asked.target, 0) for name in names]
+    if any(lags) and st.checkbox("Shift causes to where they act", key="causes_shift"):
+        shocks = np.column_stack([_later(shocks[:, at], lag) for at, lag in enumerate(lags)])
+        names = [f"{name} +{lag}" if lag else name for name, lag in zip(names, lags, strict=True)]
     show_chart(
         shocks_figure(
             starts, shocks, names, (starts[asked.first - low], starts[asked.last - 1 - low])
@@ -322,6 +366,12 @@ def _show_time(found: Found, asked: Asked, result: Attribution) -> None:
         alt="Mean deviations of the target and its causes around the window",
         height=90 + 80 * len(names),
     )
+
+
+def _later(values: Matrix, lag: int) -> Matrix:
+    """Return the values so many intervals later; what is before is not known."""
+    moved: Matrix = np.concatenate([np.full(lag, np.nan), values[: len(values) - lag]])
+    return moved
 
 
 def _show_values(result: Attribution) -> None:

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,9 +28,12 @@ from lib.jobs import open_jobs
 from lib.metrics.detectors import set_state
 from lib.metrics.groups_store import write_groups
 from lib.metrics.model import AnomalyGroup, Detector, DetectorState
-from lib.settings import Settings
+from lib.settings import ROOT, Settings
 from lib.store import Store, utc_now
+from tests.alerts.test_channels import Receiver, receiver, settings_for
 from tests.alerts.test_matching import ALL, FIRST, POST, SECOND
+
+__all__ = ["receiver"]
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 OUT = Channel(ChannelKind.NAMED, "ops")
@@ -257,3 +264,24 @@ def test_trouble_that_goes_on_does_not_start_a_job_each_time(
     found(store, detector, FIRST)
     outbox.submit_due(jobs)
     assert len(jobs.recent()) == 2
+
+
+@pytest.mark.parametrize("step", ["_note_sent", "_claimed", "_mark"])
+def test_a_process_that_is_killed_loses_nothing_and_tells_doubles_apart(
+    store: Store, detector: Detector, tmp_path: Path, receiver: Receiver, step: str
+) -> None:
+    create_alert(store, detector, replace(ALL, channel=OUT), "ann")
+    found(store, detector, FIRST, SECOND)
+    now_settings = settings_for(receiver)
+    url = f"sqlite:///{tmp_path / 'sightline.db'}"
+    command = [sys.executable, "-m", "tests.alerts.killed", url, str(tmp_path), receiver.url, step]
+    died = subprocess.run([*command, NOW.isoformat()], cwd=ROOT, check=False, timeout=60)
+    assert died.returncode == -signal.SIGKILL
+    for late in (1, 2):
+        at = NOW + late * timedelta(seconds=outbox.LEASE_S)
+        announce(store, now_settings, at)
+        send_due(store, now_settings, open_aws(now_settings), at)
+    assert states(store) == ["sent"] * 2
+    ids = [headers["Idempotency-Key"] for headers, _ in receiver.requests]
+    assert len(set(ids)) == 2
+    assert len(ids) == (3 if step == "_mark" else 2)

@@ -102,6 +102,9 @@ def test_some_series_are_explained_alone() -> None:
     assert found.shares[0].percent > 90
     assert found.observed == pytest.approx(0.4 * found.expected, rel=0.1)
     assert of_series(spoiled, discovered, set())[0] is spoiled
+    shop = spoiled.series[0][0]
+    every, _ = of_series(spoiled, discovered, {(shop, None)})
+    assert every.series == tuple(key for key in spoiled.series if key[0] == shop)
 
 
 def test_the_same_is_found_again() -> None:

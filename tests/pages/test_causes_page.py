@@ -44,6 +44,25 @@ def test_what_the_user_knows_changes_the_graph(shop: Detector) -> None:
     assert shop.name == SHOP
 
 
+def test_another_rule_and_shifted_causes_are_drawn() -> None:
+    random = np.random.default_rng(1)
+    hours = np.datetime64("2026-01-01") + np.arange(600) * np.timedelta64(1, "h")
+    leads = np.exp(0.1 * random.normal(size=600))
+    sales = np.roll(leads, 3) * np.exp(0.05 * random.normal(size=600))
+    lines = [
+        f"{at},{1_000 * a:.3f},{b:.3f}"
+        for at, a, b in zip(np.datetime_as_string(hours, unit="m"), leads, sales, strict=True)
+    ]
+    app = visit(CAUSES, causes_source="A file of yours")
+    upload(app, "time,leads,sales\n" + "\n".join(lines) + "\n")
+    app.selectbox(key="causes_target").set_value("sales").run()
+    app.radio(key="causes_rule").set_value("simes").run()
+    edges = next(one.value for one in app.dataframe if "cause" in one.value)
+    assert [*edges.loc[edges["effect"] == "sales", "lag"]] == [3]
+    app.checkbox(key="causes_shift").check().run()
+    assert not app.exception
+
+
 def upload(app: AppTest, text: str) -> AppTest:
     app.file_uploader(key="causes_upload").upload("rows.csv", text.encode(), "text/csv").run()
     return app
@@ -89,3 +108,28 @@ def test_the_export_is_json_without_holes(shop: Detector) -> None:
     data = json.loads(as_json(attribute(observations, found, "revenue", 1200, 1206), found.graph))
     assert data["attribution"]["target"] == "revenue"
     assert data["graph"]["edges"]
+
+
+def test_the_part_at_fault_is_named_once_it_is_said_who_calls_whom() -> None:
+    random = np.random.default_rng(1)
+    hours = np.datetime64("2026-01-01") + np.arange(300) * np.timedelta64(1, "h")
+    pay = 100 * np.exp(0.05 * random.normal(size=300))
+    pay[-2:] += 80
+    cost = {"pay": pay, "site": pay + 50 * np.exp(0.05 * random.normal(size=300))}
+    lines = [
+        f"{at},{name},{random.poisson(200)},{amount:.3f}"
+        for name, amounts in cost.items()
+        for at, amount in zip(np.datetime_as_string(hours, unit="m"), amounts, strict=True)
+    ]
+    app = visit(CAUSES, causes_source="A file of yours")
+    upload(app, "time,service,calls,milliseconds\n" + "\n".join(lines) + "\n")
+    assert [one.value for one in app.error] == []
+    app.selectbox(key="causes_target").set_value("milliseconds").run()
+    app.selectbox(key="causes_first").set_value(298).run()
+    app.number_input(key="causes_count").set_value(2).run()
+    app.selectbox(key="causes_part").set_value("site").run()
+    app.text_area(key="causes_calls").set_value("site → pay").run()
+    assert not app.exception
+    assert "pay is at fault: 95 %" in words(app)
+    app.text_area(key="causes_calls").set_value("site pay").run()
+    assert "Line 1 names no two parts" in app.warning[0].value.replace("\\", "")
