@@ -19,10 +19,11 @@ from lib.jobs import Jobs, Report, job
 from lib.metrics.detectors import detectors
 from lib.metrics.groups_store import counts_since
 from lib.metrics.model import DetectorState
+from lib.recommender.kept import kept_tables
 from lib.search import open_search
 from lib.search.files import IndexDamaged
 from lib.search.model import SearchEngine, SearchRequest
-from lib.settings import settings
+from lib.settings import Settings, settings
 from lib.store import Store, open_store, utc_now
 from lib.summarize import open_summarizer
 from lib.summarize.model import Length, LengthUnit, Summarizer, SummaryRequest, TextError
@@ -135,6 +136,19 @@ def check_alerts(store: Store) -> Health:
         return Status.READY, f"{count:,} alert{'' if count == 1 else 's'}; all messages arrived."
 
     return _timed("Alerts", look)
+
+
+def check_recommender(now_settings: Settings) -> Health:
+    """Return whether the kept tables of metrics can be read."""
+
+    def look() -> tuple[Status, str]:
+        try:
+            count = len(kept_tables(now_settings))
+        except (OSError, ValueError) as error:
+            return Status.FAILING, f"A kept table cannot be read ({type(error).__name__})."
+        return Status.READY, f"{count:,} table{'' if count == 1 else 's'} kept, and examples."
+
+    return _timed("Recommender", look)
 
 
 def check_aws(aws: Aws) -> Health:

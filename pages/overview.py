@@ -5,9 +5,10 @@ import streamlit as st
 from lib import health, ui
 from lib.identity import Role
 from lib.search import ENGINE_NAME
+from lib.settings import settings
 from lib.ui import resources
 from lib.ui.overview_view import show_activity, show_health, show_page_card
-from lib.ui.pages import ALERTS, ANOMALIES, CAUSES, SEARCH, SUMMARIZE
+from lib.ui.pages import ALERTS, ANOMALIES, CAUSES, RECOMMENDER, SEARCH, SUMMARIZE
 
 visit = ui.guard(__file__)
 ui.header(visit.page)
@@ -38,9 +39,12 @@ with cards:
     show_page_card(CAUSES, ui.source("causal graph of measures"), detectors)
     alerts = health.check_alerts(resources.store())
     show_page_card(ALERTS, ui.source("rules and an inbox"), alerts)
+    recommender = health.check_recommender(settings())
+    show_page_card(RECOMMENDER, ui.source("load tests"), recommender)
 with parts:
     show_health(detectors)
     show_health(alerts)
+    show_health(recommender)
 
 # Last, because the index may take seconds to open and AWS to answer.
 with cards:

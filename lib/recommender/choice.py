@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil, inf, isfinite
 
-from lib.recommender.model import Metrics
+from lib.recommender.model import Metrics, expected_cost
 
 HOURS = 730  # in a month, as AWS counts
+AVERAGE = "average"
+LATENCIES = (AVERAGE, "p50", "p95", "p99")
 
 
 @dataclass(frozen=True)
@@ -16,11 +18,13 @@ class Needs:
     """What is asked for; raise ValueError on impossible values.
 
     `rate` is in invocations per minute, `headroom` the share of capacity kept free, `latency`
-    milliseconds, `budget` US dollars a month, `quality` the least agreement, 0 to 1.
+    milliseconds at the percentile `at` or on average, `budget` US dollars a month, `quality` the
+    least agreement, 0 to 1.
     """
 
     rate: float
     headroom: float = 0.3
+    at: str = AVERAGE
     latency: float | None = None
     budget: float | None = None
     quality: float | None = None
@@ -28,6 +32,8 @@ class Needs:
     def __post_init__(self) -> None:
         if not (isfinite(self.rate) and self.rate > 0):
             raise ValueError("The rate must be above 0 invocations per minute.")
+        if self.at not in LATENCIES:
+            raise ValueError(f"A latency is one of {', '.join(LATENCIES)}.")
         if not 0 <= self.headroom < 1:
             raise ValueError("The headroom must be at least 0 and below 1.")
 
@@ -50,6 +56,22 @@ class Recommendation:
     reason: str
 
 
+def with_price(row: Metrics, usd_per_hour: float) -> Metrics:
+    """Return a row that knows no price with this one; others as they are."""
+    if row.cost_per_hour is not None or usd_per_hour <= 0:
+        return row
+    priced = replace(row, cost_per_hour=usd_per_hour)
+    return replace(priced, cost_per_inference=expected_cost(priced))
+
+
+def latency_at(metrics: Metrics, at: str) -> float | None:
+    """Return the latency in milliseconds on average or at a percentile; None where unknown."""
+    if at == AVERAGE:
+        return metrics.model_latency
+    found = {"p50": metrics.p50, "p95": metrics.p95, "p99": metrics.p99}[at]
+    return None if found is None else found.value
+
+
 def offer(metrics: Metrics, needs: Needs) -> Offer:
     """Return what a configuration costs at the needs' traffic; an unknown metric is a miss."""
     instances = monthly = None
@@ -64,7 +86,7 @@ def offer(metrics: Metrics, needs: Needs) -> Offer:
     if monthly is None:
         misses.append("cost unknown")
     limits = (
-        ("latency", metrics.model_latency, needs.latency, 1),
+        ("latency", latency_at(metrics, needs.at), needs.latency, 1),
         ("budget", monthly, needs.budget, 1),
         ("quality", metrics.quality, needs.quality, -1),
     )
@@ -81,12 +103,16 @@ def offer(metrics: Metrics, needs: Needs) -> Offer:
 def pareto(rows: Sequence[Metrics]) -> tuple[bool, ...]:
     """Return for each row whether no other is as good in all and better in one respect.
 
-    Respects are cost per inference, latency (lower) and throughput (higher). A row without one of
-    them is never on the front.
+    Respects are cost per inference, latency (lower) and throughput (higher), less what no row
+    knows. A row without one that others know is never on the front.
     """
-    points = [_point(row) for row in rows]
+    all_points = [_point(row) for row in rows]
+    told = [any(map(isfinite, column)) for column in zip(*all_points, strict=True)]
+    points = [tuple(v for v, is_told in zip(p, told, strict=True) if is_told) for p in all_points]
     return tuple(
-        all(map(isfinite, mine)) and not any(_dominates(other, mine) for other in points)
+        bool(mine)
+        and all(map(isfinite, mine))
+        and not any(_dominates(other, mine) for other in points)
         for mine in points
     )
 
@@ -129,6 +155,17 @@ def recommend(rows: Sequence[Metrics], needs: Needs) -> Recommendation:
     if len(fit) > 1 and latency_differs(best.metrics, fit[1].metrics) is False:
         reason += f" No significant difference in latency from {fit[1].metrics.configuration}."
     return Recommendation(best, reason)
+
+
+def price_margin(rows: Sequence[Metrics], needs: Needs) -> tuple[float, str] | None:
+    """Return by which share the recommended one's price may rise before another is cheaper.
+
+    With the other's name; None where no two offers meet all needs.
+    """
+    fit = sorted((one for one in (offer(row, needs) for row in rows) if not one.misses), key=_rank)
+    if len(fit) < 2 or not fit[0].monthly or fit[1].monthly is None:  # noqa: PLR2004 - this and another
+        return None
+    return fit[1].monthly / fit[0].monthly - 1, fit[1].metrics.configuration
 
 
 def _rank(one: Offer) -> tuple[float, float]:

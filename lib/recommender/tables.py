@@ -76,7 +76,7 @@ def _json_table(text: str) -> Table:
             raise TableError(f"Recommendation {number} has another shape. Export the job again.")
         metrics, endpoint, model = parts
         variables = model.get("EnvironmentParameters")
-        rows.append(_row(number, metrics, _name(endpoint), variables, notes))
+        rows.append(_row(number, metrics, name_of(endpoint), variables, notes))
     return Table(tuple(rows), tuple(notes))
 
 
@@ -98,12 +98,13 @@ def _csv_table(text: str) -> Table:
     return Table(rows, tuple(notes))
 
 
-def _name(endpoint: Mapping[str, Any]) -> str:
+def name_of(endpoint: Mapping[str, Any]) -> str:
+    """Return an EndpointConfiguration in words: its instance type, or its serverless sizes."""
     serverless = endpoint.get("ServerlessConfig")
     if isinstance(serverless, dict):
         memory, most = serverless.get("MemorySizeInMB"), serverless.get("MaxConcurrency")
         return f"serverless {memory} MB, {most} at once"
-    return str(endpoint.get("InstanceType") or "")
+    return str(endpoint.get("InstanceType") or endpoint.get("VariantName") or "")
 
 
 def _row(
@@ -126,12 +127,12 @@ def _row(
         values["model_latency"] /= 1000
         notes.append(f"Row {number}: ModelLatency was taken as microseconds, as until 2022.")
     try:
-        return Metrics(name, Origin.IMPORTED, environment=_environment(variables), **values)
+        return Metrics(name, Origin.IMPORTED, environment=environment_of(variables), **values)
     except ValueError as error:
         raise TableError(f"Row {number}: {error}") from error
 
 
-def _environment(given: object) -> tuple[tuple[str, str], ...]:
+def environment_of(given: object) -> tuple[tuple[str, str], ...]:
     """Return variables in order; the CSV of a notebook holds them as a list in Python's words."""
     if isinstance(given, str):
         try:

@@ -45,7 +45,7 @@ class Embedder:
 
 
 @cache
-def open_embedder(*, exact: bool = False) -> Embedder:
+def open_embedder(*, exact: bool = False, threads: int = _THREADS) -> Embedder:
     """Return the model of the installed package, one a process, with arithmetic as `minilm` says.
 
     Takes about a second and 200 MB. Raises `EmbeddingError`.
@@ -69,7 +69,7 @@ def open_embedder(*, exact: bool = False) -> Embedder:
     tokenizer.no_padding()
     tokenizer.enable_truncation(MOST_TOKENS)
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = _THREADS
+    options.intra_op_num_threads = threads
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
     return Embedder(tokenizer, session)

@@ -14,20 +14,17 @@ ways to a summary:
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
 from lib.aws import check_shape, iam_action
+from lib.prices import REGION, Price
 
-PRICES_FILE = Path(__file__).parent / "hosting_prices.csv"
-PRICED_REGION = "us-east-1"
 ARCHIVE = "model.tar.gz"
 TASK = {"HF_TASK": "summarization"}
 TAG = "sightline-deployment"  # on all that a deployment makes, so that nothing else is deleted
@@ -165,13 +162,18 @@ class Deployment:
         variant = {"InstanceType": self.instance_type, "InitialInstanceCount": self.instance_count}
         variants = {"ProductionVariants": [variant]}
         yield from check_shape("sagemaker", "CreateEndpointConfig", variants)
-        if _OTHER_CHIPS.match(self.instance_type):
+        if not runs_container(self.instance_type):
             yield (
                 f"Hugging Face's container does not run on {self.instance_type} (Graviton, "
                 "Inferentia, Trainium or Gaudi): choose one like ml.m5.xlarge or ml.g5.xlarge."
             )
         if not _REGION.fullmatch(self.region):
             yield "A region looks like us-east-1."
+
+
+def runs_container(instance_type: str) -> bool:
+    """Tell whether Hugging Face's container runs on the chips of an instance type."""
+    return not _OTHER_CHIPS.match(instance_type)
 
 
 # ------------------------------------------------------------------------------------- the wire
@@ -223,15 +225,6 @@ def tags(deployment: Deployment) -> list[dict[str, str]]:
 
 
 @dataclass(frozen=True)
-class Price:
-    """A list price in US dollars per hour and instance, when and where it was read."""
-
-    usd_per_hour: float
-    as_of: str
-    source: str
-
-
-@dataclass(frozen=True)
 class PlannedCall:
     """A call that will be made, or, where `undoing`, made only after a failure or a cancel."""
 
@@ -271,10 +264,10 @@ class Plan:
                 f"aws.amazon.com/sagemaker/pricing. {instances} cost by the hour from creation to "
                 "deletion, used or not."
             )
-        elsewhere = "" if wanted.region == PRICED_REGION else f", other than in {wanted.region}"
+        elsewhere = "" if wanted.region == REGION else f", other than in {wanted.region}"
         return (
             f"About ${self.usd_per_hour:.2f} per hour for {instances}, used or not, until the "
-            f"endpoint is deleted (list price of {self.price.as_of} in {PRICED_REGION}"
+            f"endpoint is deleted (list price of {self.price.as_of} in {REGION}"
             f"{elsewhere}; source: {self.price.source}). Check yours."
         )
 
@@ -319,9 +312,9 @@ class Plan:
         )
 
 
-def plan(deployment: Deployment) -> Plan:
-    """Return what a deployment will do and cost; makes no call."""
-    return Plan(deployment, tuple(_calls(deployment)), prices().get(deployment.instance_type))
+def plan(deployment: Deployment, known: Mapping[str, Price]) -> Plan:
+    """Return what a deployment will do and cost, by the prices known; makes no call."""
+    return Plan(deployment, tuple(_calls(deployment)), known.get(deployment.instance_type))
 
 
 def _calls(wanted: Deployment) -> Iterator[PlannedCall]:
@@ -345,13 +338,3 @@ def _calls(wanted: Deployment) -> Iterator[PlannedCall]:
     if uploads:
         yield PlannedCall("s3", "AbortMultipartUpload", "drop an unfinished upload", undoing=True)
         yield PlannedCall("s3", "DeleteObject", "delete the uploaded model", undoing=True)
-
-
-@cache
-def prices() -> dict[str, Price]:
-    """Return the known list prices of hosting in us-east-1, by instance type."""
-    with PRICES_FILE.open(newline="") as rows:
-        return {
-            row["instance_type"]: Price(float(row["usd_per_hour"]), row["as_of"], row["source"])
-            for row in csv.DictReader(rows)
-        }

@@ -7,6 +7,7 @@ import streamlit as st
 
 from lib.identity import Role, User
 from lib.jobs import JobState
+from lib.prices import prices
 from lib.settings import settings
 from lib.summarize.deployment import (
     Deployment,
@@ -17,7 +18,7 @@ from lib.summarize.deployment import (
     Source,
     StoredModel,
     plan,
-    prices,
+    runs_container,
 )
 from lib.summarize.models import installed, models_folder
 from lib.summarize.sagemaker_hosting import deploy, remove, start_deployment, start_removal
@@ -93,7 +94,7 @@ def _deploy(region: str) -> None:
     if wanted is None:
         st.caption("Give the execution role: then what will be called and what it costs is shown.")
         return
-    _show_plan(plan(wanted))
+    _show_plan(plan(wanted, prices(settings())))
     connected = resources.aws().configured
     st.button(
         "Deploy",
@@ -125,10 +126,11 @@ def _choose_deployment(region: str) -> Deployment | None:
         key="deployment_role",
         help="The role that SageMaker takes on to read the model and write its log.",
     )
+    known = [name for name in prices(settings()) if runs_container(name)]
     instance_type = st.selectbox(
         "Instance",
-        list(prices()),
-        index=list(prices()).index(DEFAULT_INSTANCE),
+        known,
+        index=known.index(DEFAULT_INSTANCE),
         key="deployment_instance",
         accept_new_options=True,
     )

@@ -72,6 +72,13 @@ CAUSES = Page(
     Role.VIEWER,
     "What drove this anomaly, by how much, and what will it hit next?",
 )
+RECOMMENDER = Page(
+    "recommender.py",
+    "Recommender",
+    ":material/speed:",
+    Role.VIEWER,
+    "Which model on which instance or configuration, and what does it cost at my traffic?",
+)
 SETTINGS = Page(
     "settings.py",
     "Settings",
@@ -79,7 +86,7 @@ SETTINGS = Page(
     Role.ADMIN,
     "Connections, engines, users and the audit log.",
 )
-PAGES = (OVERVIEW, SUMMARIZE, SEARCH, ANOMALIES, CAUSES, ALERTS, SETTINGS)
+PAGES = (OVERVIEW, SUMMARIZE, SEARCH, ANOMALIES, CAUSES, ALERTS, RECOMMENDER, SETTINGS)
 
 
 def page_of(file: str) -> Page:

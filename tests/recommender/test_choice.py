@@ -1,9 +1,20 @@
+from dataclasses import replace
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lib.recommender.choice import Needs, latency_differs, offer, pareto, recommend
-from lib.recommender.model import Interval, Metrics, Origin
+from lib.recommender.choice import (
+    Needs,
+    latency_differs,
+    offer,
+    pareto,
+    price_margin,
+    recommend,
+    with_price,
+)
+from lib.recommender.model import Interval, Metrics, Origin, Percentile
 
 
 def _row(
@@ -63,7 +74,39 @@ def test_overlapping_intervals_are_no_significant_difference() -> None:
     assert "No significant difference" in recommend([one, near], Needs(rate=1)).reason
 
 
-@pytest.mark.parametrize("bad", [{"rate": 0}, {"rate": float("nan")}, {"rate": 1, "headroom": 1}])
-def test_impossible_needs_are_refused(bad: dict[str, float]) -> None:
-    with pytest.raises(ValueError, match="must be"):
+@pytest.mark.parametrize(
+    "bad",
+    [{"rate": 0}, {"rate": float("nan")}, {"rate": 1, "headroom": 1}, {"rate": 1, "at": "p42"}],
+)
+def test_impossible_needs_are_refused(bad: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"must be|is one of"):
         Needs(**bad)
+
+
+def test_a_latency_is_asked_at_a_percentile() -> None:
+    slow = replace(C5, p95=Percentile(200.0, 150.0, 250.0))
+    assert offer(slow, Needs(rate=1, at="p95", latency=100)).misses == ("latency",)
+    assert offer(slow, Needs(rate=1, latency=100)).misses == ()
+    assert offer(C5, Needs(rate=1, at="p99", latency=100)).misses == ("latency unknown",)
+
+
+def test_a_price_may_rise_until_the_next_is_cheaper() -> None:
+    needs = Needs(rate=10_000)
+    found = price_margin([C5, M4, WORSE], needs)
+    assert found is not None
+    share, other = found
+    assert other == "ml.m4.2xlarge"
+    risen = replace(C5, cost_per_hour=C5.cost_per_hour * (1 + share) * 1.01)  # type: ignore[operator]  # known
+    best = recommend([risen, M4], needs).offer
+    assert best is not None
+    assert best.metrics == M4
+    assert price_margin([C5], needs) is None
+
+
+def test_what_no_row_knows_does_not_count_for_the_front() -> None:
+    slow = Metrics("slow", Origin.LOCAL, max_invocations=10, model_latency=5)
+    fast = Metrics("fast", Origin.LOCAL, max_invocations=20, model_latency=4)
+    assert pareto([slow, fast]) == (False, True)
+    assert pareto([Metrics("x", Origin.LOCAL)]) == (False,)
+    assert with_price(fast, 0.6).cost_per_inference == pytest.approx(0.6 / 1_200)
+    assert with_price(C5, 9.0) is C5

@@ -18,6 +18,7 @@ from lib.aws import open_aws
 from lib.identity import PermissionRefused, Role, SignInMethod, User, open_identity
 from lib.jobs import Cancelled, JobError, JobState, TakenOver, open_jobs
 from lib.jobs.worker import Worker
+from lib.prices import TABLE, read_prices
 from lib.settings import Settings
 from lib.store import open_store
 from lib.summarize import sagemaker_hosting
@@ -44,6 +45,7 @@ from tests.aws.hosting import SmallHosting
 
 __all__ = ["aws_double", "aws_settings", "no_aws"]
 
+PRICES = read_prices(TABLE)
 ROLE = "arn:aws:iam::111122223333:role/sightline-endpoint"
 HUB = Deployment("bart", HubModel("sshleifer/distilbart-cnn-12-6"), ROLE, REGION)
 STORED = replace(HUB, source=StoredModel("s3://my-models/bart/model.tar.gz"))
@@ -155,7 +157,7 @@ def test_the_plan_tells_the_calls_that_are_made_in_their_order(
 ) -> None:
     deploy(silent, deployment=HUB.to_json())
     made = list(dict.fromkeys((call.service, call.operation) for call in aws_double.calls))
-    told = [(call.service, call.operation) for call in plan(HUB).calls if not call.undoing]
+    told = [(call.service, call.operation) for call in plan(HUB, PRICES).calls if not call.undoing]
     assert made == told
     assert hosting.names() == MADE
 
