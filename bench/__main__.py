@@ -63,6 +63,7 @@ BENCHES = {
         "bench.load_generator",
         "p99 of a server that stalls against its schedule's truth and a closed loop; overhead.",
     ),
+    "sweep": ("bench.sweep", "Whether two load tests of one model agree."),
     "pages": (
         "bench.pages",
         "Every page against an empty one: warm open, rerun, CPU, 100 sessions.",

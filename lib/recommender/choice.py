@@ -64,6 +64,12 @@ def with_price(row: Metrics, usd_per_hour: float) -> Metrics:
     return replace(priced, cost_per_inference=expected_cost(priced))
 
 
+def best_cost(row: Metrics) -> float | None:
+    """Return US dollars per inference, computed where it can be, as tables print few digits."""
+    cost = expected_cost(row)
+    return row.cost_per_inference if cost is None else cost
+
+
 def latency_at(metrics: Metrics, at: str) -> float | None:
     """Return the latency in milliseconds on average or at a percentile; None where unknown."""
     if at == AVERAGE:
@@ -118,7 +124,7 @@ def pareto(rows: Sequence[Metrics]) -> tuple[bool, ...]:
 
 
 def _point(row: Metrics) -> tuple[float, float, float]:
-    cost, latency, rate = row.cost_per_inference, row.model_latency, row.max_invocations
+    cost, latency, rate = best_cost(row), row.model_latency, row.max_invocations
     return (
         inf if cost is None else cost,
         inf if latency is None else latency,

@@ -247,7 +247,8 @@ def _enter_samples() -> tuple[bytes, ...]:
                 "Parameters", key=f"{KEY}parameters", placeholder='{"max_length": 60}'
             )
             found = samples_of_texts(text.splitlines(), more)
-        st.caption(f"{len(found)} samples; the first: {escape(found[0].decode()[:120])}")
+        first = escape(found[0].decode()[:120])
+        st.caption(f"Samples: {len(found):,}; the first: {first}")
     return found
 
 

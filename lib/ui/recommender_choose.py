@@ -12,6 +12,7 @@ from lib.recommender.choice import (
     LATENCIES,
     Needs,
     Offer,
+    best_cost,
     latency_at,
     offer,
     pareto,
@@ -140,7 +141,8 @@ def escape_hover(text: str) -> str:
 
 
 def _cost(metrics: Metrics) -> float | None:
-    return None if metrics.cost_per_inference is None else 1e6 * metrics.cost_per_inference
+    cost = best_cost(metrics)
+    return None if cost is None else 1e6 * cost
 
 
 def _show_offers(rows: Sequence[Row], offers: Sequence[Offer], front: Sequence[bool]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import streamlit as st
@@ -42,12 +43,14 @@ def tables() -> dict[str, KeptTable]:
 def choose_rows() -> list[Row]:
     """Draw the choice of tables, and return their rows, priced where the user says how."""
     known = tables()
-    chosen = [one for one in st.session_state.get(TABLES, ()) if one in known]
-    st.session_state[TABLES] = chosen or [next(iter(known))]
+    first = next(iter(known))
+    if TABLES in st.session_state:  # else the address tells, or the default
+        chosen = [one for one in st.session_state[TABLES] if one in known]
+        st.session_state[TABLES] = chosen or [first]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         picked = st.multiselect(
-            "Tables", list(known), key=TABLES, bind="query-params", width=640,
-            format_func=lambda one: known[one].name if one in known else one,
+            "Tables", list(known), [first], key=TABLES, bind="query-params", width=640,
+            format_func=lambda one: _label(one, known),
         )  # fmt: skip
         rows = [Row(known[one], row) for one in picked for row in known[one].rows]
         unpriced = any(row.metrics.cost_per_hour is None for row in rows)
@@ -63,3 +66,12 @@ def choose_rows() -> list[Row]:
         for failed in known[one].failed:
             st.caption(escape(f"{failed.configuration} could not be measured: {failed.reason}"))
     return [Row(row.table, with_price(row.metrics, hourly)) for row in rows]
+
+
+def _label(table_id: str, known: Mapping[str, KeptTable]) -> str:
+    """Return a table's name, with its time where another has the same; the address holds it."""
+    table = known.get(table_id)
+    if table is None:
+        return table_id
+    same = sum(one.name == table.name for one in known.values())
+    return table.name if same == 1 else f"{table.name}, {table.at:%Y-%m-%d %H:%M:%S}"

@@ -62,7 +62,11 @@ def show_run(user: User) -> None:
         )  # fmt: skip
     count = len(wanted.configurations)
     takes = count * (START_S + 2 * seconds * repeats) / 60
-    st.caption(f"{count} configurations, about {max(takes, 0.5):.0f} minutes.")
+    minutes = max(1, round(takes))
+    st.caption(
+        f"{count} configuration{'' if count == 1 else 's'}, about {minutes} "
+        f"minute{'' if minutes == 1 else 's'}."
+    )
     try:
         plan = Plan(
             BY_NAME[wanted.subject], wanted.subject, wanted.configurations, tuple(texts),
