@@ -63,6 +63,11 @@ BENCHES = {
         "bench.load_generator",
         "p99 of a server that stalls against its schedule's truth and a closed loop; overhead.",
     ),
+    "profile-read": (
+        "bench.profile_read",
+        "A large profile read at first and again, against polars and smdebug.",
+    ),
+    "verdicts": ("bench.verdicts", "Verdicts on runs whose bottleneck is known."),
     "sweep": ("bench.sweep", "Whether two load tests of one model agree."),
     "pages": (
         "bench.pages",

@@ -28,6 +28,9 @@ from lib.store import Store, open_store, utc_now
 from lib.summarize import open_summarizer
 from lib.summarize.model import Length, LengthUnit, Summarizer, SummaryRequest, TextError
 from lib.summarize.samples import SAMPLES
+from lib.training.model import TrainingError
+from lib.training.runs import profile_of, runs
+from lib.training.verdict import judge
 
 CLEAR_SEVERITY = 70
 RECENT = timedelta(days=7)
@@ -149,6 +152,21 @@ def check_recommender(now_settings: Settings) -> Health:
         return Status.READY, f"{count:,} table{'' if count == 1 else 's'} kept, and examples."
 
     return _timed("Recommender", look)
+
+
+def check_training(now_settings: Settings) -> Health:
+    """Return whether a recorded run can be read and judged."""
+
+    def look() -> tuple[Status, str]:
+        found = runs(now_settings)
+        try:
+            bound = judge(profile_of(now_settings, found[-1])).bound
+        except (TrainingError, OSError) as error:
+            return Status.FAILING, str(error)
+        own = sum(not one.is_sample for one in found)
+        return Status.READY, f"{own:,} run{'' if own == 1 else 's'} of yours; a sample: {bound}."
+
+    return _timed("Training", look)
 
 
 def check_aws(aws: Aws) -> Health:

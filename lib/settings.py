@@ -59,6 +59,9 @@ class Settings(BaseSettings):
     model_roots: tuple[Path, ...] = Field(
         (), description="Folders that models may be imported from; empty means from none."
     )
+    profile_roots: tuple[Path, ...] = Field(
+        (), description="Folders whose folders Training offers as runs."
+    )
     max_upload_mb: int = Field(
         16, ge=1, le=4_000, description="Largest upload, in megabytes; it is held in memory."
     )

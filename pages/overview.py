@@ -8,7 +8,7 @@ from lib.search import ENGINE_NAME
 from lib.settings import settings
 from lib.ui import resources
 from lib.ui.overview_view import show_activity, show_health, show_page_card
-from lib.ui.pages import ALERTS, ANOMALIES, CAUSES, RECOMMENDER, SEARCH, SUMMARIZE
+from lib.ui.pages import ALERTS, ANOMALIES, CAUSES, RECOMMENDER, SEARCH, SUMMARIZE, TRAINING
 
 visit = ui.guard(__file__)
 ui.header(visit.page)
@@ -41,10 +41,13 @@ with cards:
     show_page_card(ALERTS, ui.source("rules and an inbox"), alerts)
     recommender = health.check_recommender(settings())
     show_page_card(RECOMMENDER, ui.source("load tests"), recommender)
+    training = health.check_training(settings())
+    show_page_card(TRAINING, ui.source("profiles of training runs"), training)
 with parts:
     show_health(detectors)
     show_health(alerts)
     show_health(recommender)
+    show_health(training)
 
 # Last, because the index may take seconds to open and AWS to answer.
 with cards:

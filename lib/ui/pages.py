@@ -79,6 +79,13 @@ RECOMMENDER = Page(
     Role.VIEWER,
     "Which model on which instance or configuration, and what does it cost at my traffic?",
 )
+TRAINING = Page(
+    "training.py",
+    "Training",
+    ":material/timeline:",
+    Role.VIEWER,
+    "Where do the time and the money of this training job go, and what would a fix save?",
+)
 SETTINGS = Page(
     "settings.py",
     "Settings",
@@ -86,7 +93,7 @@ SETTINGS = Page(
     Role.ADMIN,
     "Connections, engines, users and the audit log.",
 )
-PAGES = (OVERVIEW, SUMMARIZE, SEARCH, ANOMALIES, CAUSES, ALERTS, RECOMMENDER, SETTINGS)
+PAGES = (OVERVIEW, SUMMARIZE, SEARCH, ANOMALIES, CAUSES, ALERTS, RECOMMENDER, TRAINING, SETTINGS)
 
 
 def page_of(file: str) -> Page:
