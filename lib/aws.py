@@ -509,6 +509,31 @@ class Aws:
             request["Policy"] = json.dumps(policy)
         return Aws(self._settings, AssumedRole(self, request))
 
+    def signed_post(self, url: str, body: bytes, *, service: str) -> tuple[int, bytes]:
+        """Return status and content that a URL answers to a POST, signed (SigV4) as this identity.
+
+        Redirects are not followed. Raises `AwsError`; the URL is in no message.
+        """
+        from botocore.auth import SigV4Auth
+        from botocore.awsrequest import AWSRequest
+        from botocore.exceptions import NoCredentialsError, NoRegionError
+        from botocore.httpsession import URLLib3Session
+
+        with aws_errors(service, "InvokeFunctionUrl"):
+            credentials = self._session.get_credentials()
+            if credentials is None:
+                raise NoCredentialsError
+            if self.region is None:
+                raise NoRegionError
+            request = AWSRequest(
+                "POST", url, data=body, headers={"Content-Type": "application/json"}
+            )
+            SigV4Auth(credentials.get_frozen_credentials(), service, self.region).add_auth(request)
+            waits: Any = (self._settings.aws_connect_timeout, self._settings.aws_read_timeout)
+            session = URLLib3Session(timeout=waits)
+            answer = session.send(request.prepare())
+            return answer.status_code, answer.content
+
     def status(self) -> AwsStatus:
         """Return whether AWS can be used, asking sts:GetCallerIdentity; takes seconds, not more."""
         # A name server that is down cannot be timed out from within the call.

@@ -15,6 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from lib.alerts.outbox import undelivered
 from lib.alerts.rules import alerts
 from lib.aws import Aws, open_aws
+from lib.canvas.model import CanvasError, plan_of
 from lib.jobs import Jobs, Report, job
 from lib.metrics.detectors import detectors
 from lib.metrics.groups_store import counts_since
@@ -152,6 +153,23 @@ def check_recommender(now_settings: Settings) -> Health:
         return Status.READY, f"{count:,} table{'' if count == 1 else 's'} kept, and examples."
 
     return _timed("Recommender", look)
+
+
+def check_canvas(now_settings: Settings, aws: Aws) -> Health:
+    """Return whether a launch of Canvas is set up; asks AWS nothing."""
+
+    def look() -> tuple[Status, str]:
+        try:
+            plan = plan_of(now_settings)
+        except CanvasError as error:
+            return Status.FAILING, str(error)
+        if plan is None:
+            return Status.OFF, "No domain is set; the assistant for single sign-on works."
+        if not aws.configured:
+            return Status.OFF, aws.to_set
+        return Status.READY, f"Launches Canvas of {plan.domain}."
+
+    return _timed("Canvas", look)
 
 
 def check_training(now_settings: Settings) -> Health:

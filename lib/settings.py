@@ -59,6 +59,24 @@ class Settings(BaseSettings):
     model_roots: tuple[Path, ...] = Field(
         (), description="Folders that models may be imported from; empty means from none."
     )
+    canvas_domain: str = Field("", description="SageMaker domain whose Canvas is launched.")
+    canvas_expires: int = Field(60, description="Seconds that a link into Canvas is good for.")
+    canvas_session: int = Field(28_800, description="Seconds that a session of Canvas lasts.")
+    canvas_landing: str = Field(
+        "landing-uri", description="How a link leads into Canvas: landing-uri, or redirect."
+    )
+    canvas_role_arn: str = Field(
+        "", description="Role that links are made as, narrowed to one profile; empty: our own."
+    )
+    canvas_function_url: str = Field(
+        "", description="URL of the function that makes links instead; empty: we make them."
+    )
+    canvas_profile_rule: str = Field(
+        "same-name", description="Whose profile: same-name, email or table."
+    )
+    canvas_launches_a_minute: int = Field(
+        3, ge=1, le=60, description="Launches of Canvas that a user may make within a minute."
+    )
     profile_roots: tuple[Path, ...] = Field(
         (), description="Folders whose folders Training offers as runs."
     )

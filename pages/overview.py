@@ -6,9 +6,9 @@ from lib import health, ui
 from lib.identity import Role
 from lib.search import ENGINE_NAME
 from lib.settings import settings
-from lib.ui import resources
+from lib.ui import canvas_launch, resources
 from lib.ui.overview_view import show_activity, show_health, show_page_card
-from lib.ui.pages import ALERTS, ANOMALIES, CAUSES, RECOMMENDER, SEARCH, SUMMARIZE, TRAINING
+from lib.ui.pages import ALERTS, ANOMALIES, CANVAS, CAUSES, RECOMMENDER, SEARCH, SUMMARIZE, TRAINING
 
 visit = ui.guard(__file__)
 ui.header(visit.page)
@@ -41,6 +41,8 @@ with cards:
     show_page_card(ALERTS, ui.source("rules and an inbox"), alerts)
     recommender = health.check_recommender(settings())
     show_page_card(RECOMMENDER, ui.source("load tests"), recommender)
+    canvas = health.check_canvas(settings(), resources.aws())
+    show_page_card(CANVAS, canvas_launch.source(), canvas)
     training = health.check_training(settings())
     show_page_card(TRAINING, ui.source("profiles of training runs"), training)
 with parts:
@@ -48,6 +50,7 @@ with parts:
     show_health(alerts)
     show_health(recommender)
     show_health(training)
+    show_health(canvas)
 
 # Last, because the index may take seconds to open and AWS to answer.
 with cards:

@@ -86,6 +86,13 @@ TRAINING = Page(
     Role.VIEWER,
     "Where do the time and the money of this training job go, and what would a fix save?",
 )
+CANVAS = Page(
+    "canvas.py",
+    "Canvas",
+    ":material/brush:",
+    Role.VIEWER,
+    "How do I get into SageMaker Canvas, as myself and without the console?",
+)
 SETTINGS = Page(
     "settings.py",
     "Settings",
@@ -93,7 +100,18 @@ SETTINGS = Page(
     Role.ADMIN,
     "Connections, engines, users and the audit log.",
 )
-PAGES = (OVERVIEW, SUMMARIZE, SEARCH, ANOMALIES, CAUSES, ALERTS, RECOMMENDER, TRAINING, SETTINGS)
+PAGES = (
+    OVERVIEW,
+    SUMMARIZE,
+    SEARCH,
+    ANOMALIES,
+    CAUSES,
+    ALERTS,
+    RECOMMENDER,
+    TRAINING,
+    CANVAS,
+    SETTINGS,
+)
 
 
 def page_of(file: str) -> Page:

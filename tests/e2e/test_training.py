@@ -1,4 +1,4 @@
-"""The training journey: a verdict, a closer look by a box, and two runs trained here and compared."""
+"""The training journey: a verdict, a closer look, and two runs trained here and compared."""
 
 from __future__ import annotations
 
