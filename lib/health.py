@@ -178,7 +178,8 @@ def check_training(now_settings: Settings) -> Health:
     def look() -> tuple[Status, str]:
         found = runs(now_settings)
         try:
-            bound = judge(profile_of(now_settings, found[-1])).bound
+            sample = next(one for one in found if one.is_sample)
+            bound = judge(profile_of(now_settings, sample)).bound
         except (TrainingError, OSError) as error:
             return Status.FAILING, str(error)
         own = sum(not one.is_sample for one in found)

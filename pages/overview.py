@@ -41,10 +41,10 @@ with cards:
     show_page_card(ALERTS, ui.source("rules and an inbox"), alerts)
     recommender = health.check_recommender(settings())
     show_page_card(RECOMMENDER, ui.source("load tests"), recommender)
-    canvas = health.check_canvas(settings(), resources.aws())
-    show_page_card(CANVAS, canvas_launch.source(), canvas)
     training = health.check_training(settings())
     show_page_card(TRAINING, ui.source("profiles of training runs"), training)
+    canvas = health.check_canvas(settings(), resources.aws())
+    show_page_card(CANVAS, canvas_launch.source(), canvas)
 with parts:
     show_health(detectors)
     show_health(alerts)

@@ -28,7 +28,7 @@ def source() -> Source:
     aws = resources.aws()
     if settings().canvas_domain and aws.configured:
         return Source(f"AWS {aws.region}", "SageMaker Canvas", "Links are made by your account.")
-    return ui_source("SageMaker Canvas, not connected")
+    return ui_source("a rehearsal of Canvas")
 
 
 def show_launch(user: User) -> None:

@@ -40,9 +40,9 @@ def show_sign_on() -> None:
     found = assist(wanted)
     st.markdown("**1 · Enter in the application**")
     st.caption("Relay state")
-    st.code(found.relay_state, language=None)
+    st.code(found.relay_state, language=None, wrap_lines=True)
     st.caption("ACS URL, and audience")
-    st.code(f"{found.acs_url}\n{found.audience}", language=None)
+    st.code(f"{found.acs_url}\n{found.audience}", language=None, wrap_lines=True)
     st.caption("Attribute mappings")
     st.dataframe(
         pd.DataFrame(found.attributes, columns=["Attribute", "Maps to"]), hide_index=True,
@@ -52,10 +52,10 @@ def show_sign_on() -> None:
     permissions, trust = st.columns(2)
     with permissions:
         st.caption("Permissions of the role")
-        st.code(json.dumps(found.permissions, indent=2), language="json")
+        st.code(json.dumps(found.permissions, indent=2), language="json", wrap_lines=True)
     with trust:
         st.caption("Who may take it on")
-        st.code(json.dumps(found.trust, indent=2), language="json")
+        st.code(json.dumps(found.trust, indent=2), language="json", wrap_lines=True)
     st.download_button(
         "Template of the role", sign_on_template(found.permissions, found.trust),
         file_name="canvas-sign-on.yaml", mime="application/yaml", key="canvas_template",
