@@ -149,6 +149,11 @@ class RecommendationJob:
         yield from check_shape("sagemaker", "CreateInferenceRecommendationsJob", request)
 
 
+def model_key(name: str) -> str:
+    """Return the key on S3 of an uploaded model archive."""
+    return f"sagemaker/inference-recommender/{name}/model.tar.gz"
+
+
 def group_request(wanted: RecommendationJob) -> dict[str, Any]:
     """Return the parameters of CreateModelPackageGroup."""
     return {

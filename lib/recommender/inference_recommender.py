@@ -15,6 +15,7 @@ from lib.recommender.aws_job import (
     RecommendationJob,
     group_request,
     job_request,
+    model_key,
     package_request,
 )
 from lib.recommender.model import Metrics, Origin
@@ -118,7 +119,7 @@ class InferenceRecommender:
             notes.append(f"The job failed: {found.get('FailureReason', 'AWS gives no reason.')}")
         rows, ids = [], []
         for one in found.get("InferenceRecommendations", ()):
-            row, more = _row(one)
+            row, more = _row(one, found["CreationTime"].date().isoformat())
             rows.append(row)
             ids.append(str(one.get("RecommendationId", "")))
             notes += more
@@ -227,14 +228,19 @@ def start_job(  # noqa: PLR0913, PLR0917 - who starts what, and with what
     user: User,
     wanted: RecommendationJob,
     samples: Sequence[bytes],
+    model: bytes = b"",
 ) -> Job:
     """Return the background job that registers a model and starts a job on AWS.
 
-    The payload is uploaded at once, as pasted texts must not lie in the store. Raises
+    Payload and, where it is given, the model's archive are uploaded at once, as pasted texts must
+    not lie in the store. Raises
     `PermissionRefused` unless the user is admin, and `AwsError`.
     """
     require(user, Role.ADMIN)
-    InferenceRecommender(aws).upload(wanted.bucket, wanted.payload_key, pack(samples))
+    service = InferenceRecommender(aws)
+    if model:
+        service.upload(wanted.bucket, model_key(wanted.name), model)
+    service.upload(wanted.bucket, wanted.payload_key, pack(samples))
     identity.record(user.username, STARTED, wanted.name, f"{len(wanted.instances)} instance types")
     return jobs.submit(
         recommend,
@@ -270,7 +276,7 @@ def recommend(report: Report, wanted: dict[str, Any]) -> dict[str, Any]:
     return {"job": planned.name, "package": package}
 
 
-def _row(found: Mapping[str, Any]) -> tuple[Metrics, tuple[str, ...]]:
+def _row(found: Mapping[str, Any], price_date: str) -> tuple[Metrics, tuple[str, ...]]:
     metrics = found.get("Metrics", {})
     name = name_of(found.get("EndpointConfiguration", {})) or "unknown"
     values: dict[str, Any] = {}
@@ -285,7 +291,9 @@ def _row(found: Mapping[str, Any]) -> tuple[Metrics, tuple[str, ...]]:
             missing.append(theirs)
     notes = (f"{name}: {', '.join(missing)} not measured.",) if missing else ()
     variables = found.get("ModelConfiguration", {}).get("EnvironmentParameters", [])
-    return Metrics(name, Origin.AWS, environment=environment_of(variables), **values), notes
+    return Metrics(
+        name, Origin.AWS, price_date=price_date, environment=environment_of(variables), **values
+    ), notes
 
 
 def _targets(policies: Sequence[Mapping[str, Any]]) -> Sequence[tuple[str, float]]:

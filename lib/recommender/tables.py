@@ -6,11 +6,12 @@ import ast
 import csv
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
+from lib.aws import check_shape
 from lib.recommender.model import Metrics, Origin
 
 FIELDS = {
@@ -44,7 +45,17 @@ def read_table(data: bytes) -> Table:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise TableError("The file is no UTF-8 text. Choose a JSON or CSV file.") from error
-    return _json_table(text) if text.lstrip().startswith(("{", "[")) else _csv_table(text)
+    is_json = text.lstrip().startswith(("{", "["))
+    table = _json_table(text) if is_json else _csv_table(text)
+    return Table(table.rows, (*table.notes, *_unknown_types(table.rows)))
+
+
+def _unknown_types(rows: Sequence[Metrics]) -> Iterator[str]:
+    """Yield a sentence for each name that looks like an instance type and is none of AWS's."""
+    for name in sorted({row.configuration for row in rows if row.configuration.startswith("ml.")}):
+        variants = {"ProductionVariants": [{"InstanceType": name}]}
+        if check_shape("sagemaker", "CreateEndpointConfig", variants):
+            yield f"{name} is no instance type that AWS lists: look at its spelling."
 
 
 def _json_table(text: str) -> Table:

@@ -11,6 +11,7 @@ from lib.training.model import Micros, Profile, Series, Values
 
 MOST_POINTS = 1_500
 HEAT_COLUMNS = 300
+HISTOGRAM_BINS = 40
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +53,14 @@ def heat(
     """Return the means of series, [series, column]; NaN where nothing was sampled."""
     edges, grid = _grid(series, window, columns)
     return edges[:-1], grid
+
+
+def histogram(values: Values, bins: int = HISTOGRAM_BINS) -> tuple[Values, NDArray[np.int64]]:
+    """Return the middles and counts of equal bins over what is known of some values."""
+    known = values[np.isfinite(values)]
+    counts, edges = np.histogram(known, bins=bins) if len(known) else (np.zeros(0), np.zeros(1))
+    middles: Values = (edges[1:] + edges[:-1]) / 2
+    return middles, counts.astype(np.int64)
 
 
 def window_of(profile: Profile) -> tuple[int, int]:

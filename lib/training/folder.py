@@ -13,7 +13,7 @@ import json
 import re
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import IO, Any
@@ -24,6 +24,7 @@ from lib.training.model import (
     Channel,
     Oddity,
     Profile,
+    Reported,
     Series,
     Spans,
     TrainingError,
@@ -37,6 +38,7 @@ SYSTEM = re.compile(r"(?:^|/)(?:system/.+/)?\d{10}\.[\w.-]+\.json$")
 TRACE = re.compile(
     r"(timeline\.json|trace\.json(\.gz)?|pt\.trace\.json(\.gz)?|timeline\w*\.json|\.json\.gz)$"
 )
+REPORT = re.compile(r"(?:^|/)profiler-reports/\w+\.json$")
 MOST_ARCHIVE_BYTES = 20 << 30  # unpacked
 COLUMNS = ("time", "value")
 
@@ -64,8 +66,12 @@ def open_profile(place: Path, cache: Path | None = None, report: Report = _quiet
     """
     sources = list(sources_of(place))
     system = sorted((one for one in sources if SYSTEM.search(one.name)), key=lambda one: one.name)
-    traces = [one for one in sources if one not in system and TRACE.search(one.name)]
-    if not system and not traces:
+    traces = [
+        one
+        for one in sources
+        if one not in system and TRACE.search(one.name) and not REPORT.search(one.name)
+    ]
+    if not system and not traces and not any(REPORT.search(one.name) for one in sources):
         raise TrainingError(_nothing(place, sources))
     series, oddities = _system(system, cache, report)
     parts: list[Spans] = []
@@ -82,8 +88,11 @@ def open_profile(place: Path, cache: Path | None = None, report: Report = _quiet
         parts.append(spans)
         oddities += odd
     spans = joined(parts) if parts else no_spans()
-    profile = Profile(place.stem, series, spans, _counted(oddities), _configuration(sources))
-    if not series and not len(spans):
+    reported = tuple(_reported(sources))
+    profile = Profile(
+        place.stem, series, spans, _counted(oddities), _configuration(sources), reported
+    )
+    if not series and not len(spans) and not reported:
         raise TrainingError(
             f"{place.name} holds {len(traces)} traces, and none of their events belongs to a step "
             "or a phase of training. Record with step events."
@@ -270,7 +279,25 @@ def _with_gaps(profile: Profile) -> Profile:
                 Oddity("mixed", 1, "time events and system metrics do not overlap: two jobs, or "
                        "clocks that differ")
             )  # fmt: skip
-    return Profile(profile.name, profile.system, profile.spans, tuple(odd), profile.configuration)
+    return replace(profile, oddities=tuple(odd))
+
+
+def _reported(sources: Sequence[Source]) -> Iterator[Reported]:
+    """Yield what the rules of a ProfilerReport of AWS have found; other files are left alone."""
+    for one in sources:
+        if not REPORT.search(one.name):
+            continue
+        try:
+            with one.open() as stream:
+                told = json.load(stream)
+            yield Reported(
+                one.name.rpartition("/")[2].removesuffix(".json"),
+                int(told["RuleTriggered"]),
+                int(told.get("Datapoints") or 0),
+                ", ".join(str(told.get("RuleParameters", "")).split()),
+            )
+        except (ValueError, KeyError, TypeError):
+            continue  # a file of the report that is of no rule
 
 
 def _configuration(sources: Sequence[Source]) -> dict[str, str]:

@@ -87,6 +87,16 @@ class Oddity:
     words: str
 
 
+@dataclass(frozen=True)
+class Reported:
+    """What a rule of AWS's own report has said: how often it fired on how many samples."""
+
+    rule: str
+    fired: int
+    samples: int
+    parameters: str
+
+
 @dataclass(frozen=True, eq=False)
 class Profile:
     """All that is known of one run; `configuration` is what a comparison may name as different."""
@@ -96,6 +106,7 @@ class Profile:
     spans: Spans
     oddities: tuple[Oddity, ...] = ()
     configuration: Mapping[str, str] = field(default_factory=dict)
+    reported: tuple[Reported, ...] = ()
 
     @property
     def start(self) -> int:

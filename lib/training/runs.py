@@ -76,6 +76,14 @@ def profile_of(now_settings: Settings, run: Run) -> Profile:
     return open_profile(run.place, cache_of(cache_folder(now_settings), run.place))
 
 
+def stamp_of(run: Run) -> str:
+    """Return what changes when a file of the run does; raises OSError where it is gone."""
+    files = [run.place] if run.place.is_file() else [*run.place.rglob("*")]
+    stats = [one.stat() for one in files]
+    newest = max((one.st_mtime_ns for one in stats), default=0)
+    return f"{len(stats)} {sum(one.st_size for one in stats)} {newest}"
+
+
 def keep_upload(now_settings: Settings, name: str, content: bytes) -> Run:
     """Keep an uploaded archive or trace, and return it; raises `TrainingError` for a bad name."""
     if not _NAME.fullmatch(name):

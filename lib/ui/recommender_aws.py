@@ -18,6 +18,7 @@ from lib.recommender.aws_job import (
     RecommendationJob,
     Traffic,
     cost_words,
+    model_key,
 )
 from lib.recommender.inference_recommender import (
     InferenceRecommender,
@@ -197,7 +198,7 @@ def _new_job() -> None:
     known = prices(settings())
     try:
         samples = _enter_samples()
-        wanted = _enter_job(known)
+        wanted, model = _enter_job(known)
     except (JobPlanError, PayloadError) as error:
         st.warning(escape(str(error)), icon=":material/warning:")
         return
@@ -218,14 +219,16 @@ def _new_job() -> None:
     st.button(
         "Start on AWS", type="primary", icon=":material/cloud_upload:", key=f"{KEY}start",
         disabled=not connected, help=None if connected else "AWS is not connected.",
-        on_click=_start, args=(wanted, samples),
+        on_click=_start, args=(wanted, samples, model),
     )  # fmt: skip
 
 
-def _start(wanted: RecommendationJob, samples: tuple[bytes, ...]) -> None:
+def _start(wanted: RecommendationJob, samples: tuple[bytes, ...], model: bytes) -> None:
     user = acting_user(Role.ADMIN)
     try:
-        start_job(resources.jobs(), resources.identity(), resources.aws(), user, wanted, samples)
+        start_job(
+            resources.jobs(), resources.identity(), resources.aws(), user, wanted, samples, model
+        )
     except AwsError as error:
         st.session_state[REFUSED] = error.sentence
     _jobs.clear()
@@ -252,10 +255,15 @@ def _enter_samples() -> tuple[bytes, ...]:
     return found
 
 
-def _enter_job(known: Mapping[str, Price]) -> RecommendationJob | None:
+def _enter_job(known: Mapping[str, Price]) -> tuple[RecommendationJob | None, bytes]:
+    """Draw model and job, and return them with the model's archive, where it is uploaded."""
     with st.expander("2 · Model", key=f"{KEY}model", expanded=True):
         nearest = _enter_nearest()
         model = st.text_input("Model", key=f"{KEY}uri", placeholder="s3://bucket/model.tar.gz")
+        archive = st.file_uploader(
+            "or its archive, which is uploaded to the bucket below", type=["gz"],
+            key=f"{KEY}archive", max_upload_size=settings().max_upload_mb,
+        )  # fmt: skip
         image = st.text_input(
             "Container image", key=f"{KEY}image",
             placeholder="763104351884.dkr.ecr.us-east-1.amazonaws.com/huggingface-pytorch-"
@@ -278,15 +286,19 @@ def _enter_job(known: Mapping[str, Price]) -> RecommendationJob | None:
             captions=["recommended load, 45 minutes at most", "your own load and limits"],
         )  # fmt: skip
         advanced: dict[str, Any] = _enter_advanced() if kind == JobType.ADVANCED else {}
+    content = archive.getvalue() if archive is not None else b""
+    if content:
+        model = f"s3://{bucket.strip()}/{model_key(name.strip())}"
     if not all(one.strip() for one in (name, bucket, role, model, image)):
-        return None
-    return RecommendationJob(
+        return None, content
+    job = RecommendationJob(
         name=name.strip(), role_arn=role.strip(), bucket=bucket.strip(), model_uri=model.strip(),
         image=image.strip(), domain=nearest.domain, task=nearest.task,
         framework=nearest.framework, framework_version=nearest.framework_version,
         nearest_model=nearest.model, instances=tuple(instances),
         kind=kind or JobType.DEFAULT, **advanced,
     )  # fmt: skip
+    return job, content
 
 
 def _enter_nearest() -> KnownModel:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lib.training.charts_data import band, heat, thinned
-from lib.training.model import PHASES, Phase, Profile, Series
+from lib.training.charts_data import band, heat, histogram, thinned
+from lib.training.model import PHASES, Phase, Profile, Series, Values
 from lib.training.rules import RuleResult
 from lib.training.steps import PARTS, Steps
 
@@ -111,6 +111,23 @@ def timeline_figure(
         yaxis2={"domain": [0.0, 0.12], "visible": False, "range": [0, 1], "anchor": "x"},
     )  # fmt: skip
     figure.update_xaxes(range=[_stamp(window[0]), _stamp(window[1])])
+    return figure
+
+
+def histogram_figure(values: Values, title: str, count: str) -> Figure:
+    """Return how often values fall into each of some bins."""
+    import plotly.graph_objects as go
+
+    middles, counts = histogram(values)
+    figure = go.Figure(
+        go.Bar(
+            x=np.round(middles, 3), y=counts, marker={"color": LINE},
+            hovertemplate="%{x:,.4~g}: %{y:,}<extra></extra>",
+        )
+    )  # fmt: skip
+    figure.update_layout(bargap=0.05)
+    figure.update_xaxes(title=title)
+    figure.update_yaxes(title=count)
     return figure
 
 

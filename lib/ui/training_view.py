@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -14,13 +15,19 @@ from lib.training.exports import as_parquet, as_report, as_trace
 from lib.training.model import Profile, TrainingError
 from lib.training.money import Money, money_of
 from lib.training.rules import PRESETS, RuleResult, apply_rules
-from lib.training.runs import Run, profile_of, runs
+from lib.training.runs import Run, profile_of, runs, stamp_of
 from lib.training.steps import outliers, steps_of
 from lib.training.verdict import Bound, Verdict, judge
 from lib.ui.charts import CONFIG, show_chart
 from lib.ui.markdown import escape
 from lib.ui.tables import show_table
-from lib.ui.training_charts import heat_figure, parts_figure, steps_figure, timeline_figure
+from lib.ui.training_charts import (
+    heat_figure,
+    histogram_figure,
+    parts_figure,
+    steps_figure,
+    timeline_figure,
+)
 
 RUN, PRICE, INSTANCE = "training_run", "training_price", "training_instance"
 METRIC, PRESET, ZOOM = "training_metric", "training_preset", "training.zoom"
@@ -57,15 +64,14 @@ def choose_run(key: str = RUN, label: str = "Run", first: str = FIRST) -> Run:
 def opened(run: Run) -> Profile | None:
     """Return the profile of a run; None, and the reason drawn, where it cannot be read."""
     try:
-        stamp = run.place.stat().st_mtime_ns
-        return _profile(run.id, stamp, run)
+        return _profile(run.id, stamp_of(run), run)
     except (TrainingError, OSError) as error:
         st.error(escape(str(error)), icon=":material/error:")
         return None
 
 
 @st.cache_resource(ttl=600, max_entries=6, show_spinner="Reading the profile …")
-def _profile(run_id: str, stamp: int, _run: Run) -> Profile:
+def _profile(run_id: str, stamp: str, _run: Run) -> Profile:
     del run_id, stamp
     return profile_of(settings(), _run)
 
@@ -98,7 +104,14 @@ def show_verdict(run: Run) -> None:
             alt=f"Parts of a step of {len(steps.workers)} workers",
         )  # fmt: skip
         st.markdown("**How long each step took**")
-        show_chart(steps_figure(steps), key="training_steps", alt="Length of every step")
+        over_time, by_length = st.columns([2, 1])
+        with over_time:
+            show_chart(steps_figure(steps), key="training_steps", alt="Length of every step")
+        with by_length:
+            show_chart(
+                histogram_figure(1_000 * steps.steady().ravel(), "A step, ms", "Steps"),
+                key="training_step_histogram", alt="How many steps were how long",
+            )  # fmt: skip
         _show_outliers(profile)
     for odd in profile.oddities:
         st.caption(escape(f"{odd.count:,} {odd.words}."))
@@ -220,6 +233,12 @@ def show_timeline(run: Run) -> None:
             heat_figure(busy, window), key="training_heat", height=110 + HEAT_ROW * len(busy),
             alt=f"Utilisation of {len(busy)} cores and devices over time",
         )  # fmt: skip
+    st.markdown(f"**How often was {escape(str(metric))} at what level?**")
+    values = np.concatenate([one.values for one in series])
+    show_chart(
+        histogram_figure(values, unit, "Samples"), key="training_histogram", height=220,
+        alt=f"Histogram of {metric}",
+    )  # fmt: skip
 
 
 def _window(profile: Profile, run_id: str) -> tuple[int, int]:
@@ -279,6 +298,27 @@ def show_rules(run: Run) -> None:
         alt="Rules and what they found",
     )
     _show_windows(profile, [one for one in found if one.windows])
+    _show_reported(profile)
+
+
+def _show_reported(profile: Profile) -> None:
+    if not profile.reported:
+        return
+    st.markdown("**What AWS's own report says**")
+    show_table(
+        pd.DataFrame(
+            [(one.rule, one.fired, one.samples, one.parameters) for one in profile.reported],
+            columns=["rule", "fired", "samples", "parameters"],
+        ),
+        columns={
+            "rule": st.column_config.TextColumn("Rule"),
+            "fired": st.column_config.NumberColumn("Fired", format="%d"),
+            "samples": st.column_config.NumberColumn("Samples", format="%d"),
+            "parameters": st.column_config.TextColumn("Thresholds", width="large"),
+        },
+        name="reported",
+        alt="Rules of AWS's ProfilerReport",
+    )
 
 
 def _show_windows(profile: Profile, found: list[RuleResult]) -> None:

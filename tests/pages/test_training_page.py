@@ -62,7 +62,7 @@ def test_metrics_over_time_and_rules_are_drawn() -> None:
     assert not app.exception
     app.radio(key="training_metric").set_value("Disk").run()
     assert not app.exception
-    assert len(app.get("plotly_chart")) == 2
+    assert len(app.get("plotly_chart")) == 3
     app = show("Rules")
     found = table(app, "rule").set_index("rule")
     assert found.loc["StepOutlier", "state"] == "fired"

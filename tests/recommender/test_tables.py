@@ -82,3 +82,10 @@ def test_a_bad_file_is_refused_in_a_sentence(data: bytes, message: str) -> None:
 def test_a_local_row_never_names_an_instance() -> None:
     with pytest.raises(ValueError, match="local"):
         Metrics("ml.m5.large", Origin.LOCAL)
+
+
+def test_an_instance_type_that_aws_does_not_list_is_noted() -> None:
+    table = read_table(f"{HEAD}\nml.abacus.large,[],1,1,1,1\nml.c5.xlarge,[],1,1,1,1\n".encode())
+    assert table.notes == (
+        "ml.abacus.large is no instance type that AWS lists: look at its spelling.",
+    )

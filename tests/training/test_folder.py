@@ -112,3 +112,16 @@ def test_a_broken_archive_and_traces_without_steps_are_refused(tmp_path: Path) -
     trace.write_text('[{"ph": "X", "name": "aten::add", "ts": 1, "dur": 2}]')
     with pytest.raises(TrainingError, match="none of their events belongs to a step"):
         open_profile(trace)
+
+
+def test_a_report_of_aws_is_read_without_its_samples(tmp_path: Path) -> None:
+    place = tmp_path / "rule-output" / "ProfilerReport-1" / "profiler-output" / "profiler-reports"
+    place.mkdir(parents=True)
+    told = {"RuleTriggered": 3, "Violations": 4, "Datapoints": 9_287,
+            "RuleParameters": "threshold:50\ncpu_threshold:90"}  # fmt: skip
+    (place / "CPUBottleneck.json").write_text(json.dumps(told))
+    (place / "Other.json").write_text("{}")
+    found = open_profile(tmp_path)
+    [reported] = found.reported
+    assert (reported.rule, reported.fired, reported.samples) == ("CPUBottleneck", 3, 9_287)
+    assert reported.parameters == "threshold:50, cpu_threshold:90"
