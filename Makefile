@@ -8,7 +8,7 @@ run: .venv/run.stamp
 	@$(BIN) -m honcho start
 
 test: .venv/dev.stamp browser lint
-	$(BIN) -m pytest
+	$(BIN) -m pytest -n 2 --dist loadfile
 
 bench: .venv/dev.stamp browser
 	$(BIN) -m bench all

@@ -74,17 +74,15 @@ def read_all(
     contents: Sequence[Callable[[], bytes]], seen: Callable[[int], None] = lambda _: None
 ) -> tuple[tuple[Series, ...], tuple[Oddity, ...]]:
     """Return the series of all files, and what was odd; `seen` is told how many files are done."""
-    from lib.training.scan_kernel import grouped
-
     times: dict[Channel, list[Micros]] = {}
     values: dict[Channel, list[Values]] = {}
     broken = 0
     with ThreadPoolExecutor(THREADS) as threads:
-        for done, one in enumerate(threads.map(lambda read: parse(read()), contents), start=1):
+        parsed = threads.map(lambda read: _by_channel(parse(read())), contents)
+        for done, (one, bounds) in enumerate(parsed, start=1):
             broken += one.broken
-            order, bounds = grouped(one.code, len(one.channels))
             for at, channel in enumerate(one.channels):
-                rows = order[bounds[at] : bounds[at + 1]]
+                rows = slice(bounds[at], bounds[at + 1])
                 times.setdefault(channel, []).append(one.times[rows])
                 values.setdefault(channel, []).append(one.values[rows])
             seen(done)
@@ -96,6 +94,15 @@ def read_all(
         for channel in sorted(values)
     )
     return tuple(one for one in series if len(one.times)), oddities_of(counts)
+
+
+def _by_channel(one: Parsed) -> tuple[Parsed, list[int]]:
+    """Return the samples of a file in order of their channels, and where each begins."""
+    from lib.training.scan_kernel import grouped
+
+    order, bounds = grouped(one.code, len(one.channels))
+    ordered = Parsed(one.channels, one.code[order], one.times[order], one.values[order], one.broken)
+    return ordered, bounds.tolist()
 
 
 def oddities_of(counts: Mapping[str, int]) -> tuple[Oddity, ...]:

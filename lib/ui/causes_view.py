@@ -107,9 +107,12 @@ def show(asked: Asked) -> None:
 
 def _choose_group() -> Asked | None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        detector = choose_detector(DETECTOR)
+        detector = choose_detector(DETECTOR, least_measures=2)
         if detector is None:
-            st.info("No detector yet: set one up under Anomalies.", icon=":material/info:")
+            st.info(
+                "No detector with several measures yet: set one up under Anomalies.",
+                icon=":material/info:",
+            )
             return None
         groups = _explained(detector)
         labels = {

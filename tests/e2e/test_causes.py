@@ -57,6 +57,7 @@ def test_the_part_at_fault_is_found_in_a_file(page: Page, shop: Server, tmp_path
     calls = page.get_by_role("textbox", name="Calls, one a line")
     calls.fill("site → pay")
     calls.press("Control+Enter")
+    settled(page)
     page.get_by_role("combobox", name="That suffers").click()
     page.get_by_role("option", name="site").click()
     expect(page.get_by_text("pay is at fault")).to_be_visible()
