@@ -8,12 +8,16 @@ from pathlib import Path
 from playwright.sync_api import Page, ViewportSize, sync_playwright
 
 from lib.settings import ROOT
-from lib.ui.pages import ALERTS, ANOMALIES, PAGES, SEARCH
+from lib.ui.pages import ALERTS, ANOMALIES, CANVAS, PAGES, SEARCH
 from tests.conftest import CHROMIUM
 from tests.e2e.conftest import Server, open_page, running
 
 DOCS = ROOT / "docs"
-VIEWS = {SEARCH: "?search_q=How+to+encrypt+data", ALERTS: "?alerts_view=Editor"}
+VIEWS = {
+    SEARCH: "?search_q=How+to+encrypt+data",
+    ALERTS: "?alerts_view=Editor",
+    CANVAS: "?canvas_view=Single+sign-on",
+}
 VIEWPORT: ViewportSize = {"width": 1440, "height": 900}
 
 
