@@ -7,8 +7,6 @@ once. Lines of another form are left to the caller.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -155,11 +153,6 @@ def scan(  # noqa: C901, PLR0912, PLR0913, PLR0915, PLR0917 - one pass is the po
             others += 1
         begin = end + 1
     return rows, others, channels
-
-
-def most_rows(data: NDArray[Any]) -> int:
-    """Return how many lines the bytes may hold at most."""
-    return int(np.count_nonzero(data == NEWLINE)) + 1
 
 
 @njit(nogil=True, cache=True)
