@@ -152,9 +152,11 @@ def recommend(rows: Sequence[Metrics], needs: Needs) -> Recommendation:
         why = f" Missed: {', '.join(missed)}." if missed else ""
         return Recommendation(None, f"None of {len(offers)} configurations meets all needs.{why}")
     best = fit[0]
-    count = "1 instance" if best.instances == 1 else f"{best.instances} instances"
+    count, verb = f"{best.instances} instances", "carry"
+    if best.instances == 1:
+        count, verb = "1 instance", "carries"
     reason = (
-        f"{best.metrics.configuration}: {count} for ${best.monthly:,.0f} a month carry "
+        f"{best.metrics.configuration}: {count} for ${best.monthly:,.0f} a month {verb} "
         f"{needs.rate:,g} invocations a minute with {needs.headroom:.0%} headroom, the cheapest "
         f"of {len(fit)} that meet all needs."
     )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from math import log10
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import streamlit as st
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 RATE, HEADROOM, AT = "recommender_rate", "recommender_headroom", "recommender_at"
 LATENCY, BUDGET, QUALITY = "recommender_latency", "recommender_budget", "recommender_quality"
 FRONT, BEHIND, CHOSEN = "#0072B2", "#9CA3AF", "#D55E00"
-MOST_LABELS = 12
+FAR_APART = 5.0  # the largest value over the least, from which an axis is logarithmic
 LEAST_SIZE, MOST_SIZE = 10, 34  # pixels
 
 
@@ -122,17 +123,31 @@ def _figure(rows: Sequence[Row], front: Sequence[bool], best: Metrics | None, at
         share = (row.metrics.max_invocations or 0) / most
         color = CHOSEN if row.metrics == best else FRONT if is_front else BEHIND
         figure.add_scatter(
-            x=[cost], y=[latency], mode="markers+text" if len(known) <= MOST_LABELS else "markers",
-            text=[row.configuration], textposition="top center", showlegend=False,
+            x=[cost], y=[latency], mode="markers+text", showlegend=False,
+            text=[row.configuration if is_front or row.metrics == best else ""],
+            textposition="top right" if row.metrics == best else "bottom right",
             marker={"color": color, "size": LEAST_SIZE + share**0.5 * (MOST_SIZE - LEAST_SIZE),
                     "opacity": 0.85},
             hovertemplate=f"{escape_hover(row.name)}<br>$%{{x:,.3~f}} a million"
             f"<br>%{{y:,.4~g}} ms<br>{row.metrics.max_invocations or 0:,.0f} a minute"
             "<extra></extra>",
         )  # fmt: skip
-    figure.update_xaxes(title="Cost of a million invocations at full load, $", rangemode="tozero")
-    figure.update_yaxes(title=f"Latency ({at}), ms", rangemode="tozero")
+    figure.update_xaxes(
+        title="Cost of a million invocations at full load, $", **_scale([one[2] for one in known])
+    )
+    figure.update_yaxes(title=f"Latency ({at}), ms", **_scale([one[3] for one in known]))
     return figure
+
+
+def _scale(values: Sequence[float | None]) -> dict[str, Any]:
+    """Return an axis from zero, or in powers of ten where values lie far apart; room for names."""
+    known = [one for one in values if one]
+    least, most = min(known, default=1.0), max(known, default=1.0)
+    if most > FAR_APART * least:
+        low, high = log10(least), log10(most)
+        room = 0.15 * (high - low)
+        return {"type": "log", "range": [low - room, high + 2 * room], "dtick": "D2"}
+    return {"range": [0.0, 1.2 * most]}
 
 
 def escape_hover(text: str) -> str:
@@ -152,18 +167,20 @@ def _show_offers(rows: Sequence[Row], offers: Sequence[Offer], front: Sequence[b
             "fits": ["yes" if not one.misses else ", ".join(one.misses) for one in offers],
             "instances": [one.instances for one in offers],
             "monthly": [one.monthly for one in offers],
+            "latency": [row.metrics.model_latency for row in rows],
             "load": [_load(one) for one in offers],
             "front": ["front" if is_front else "beaten" for is_front in front],
         }
     )
     number = st.column_config.NumberColumn
     show_table(
-        frame.sort_values(["monthly", "configuration"], na_position="last"),
+        frame.sort_values(["monthly", "latency"], na_position="last"),
         columns={
             "configuration": st.column_config.TextColumn("Configuration", width="medium"),
             "fits": st.column_config.TextColumn("Meets the needs", help="Else what it misses"),
             "instances": number("Instances", format="%d"),
             "monthly": number("A month, $", format="%.0f"),
+            "latency": number("Latency, ms", format="%.1f"),
             "load": number("Invocations a minute each bears", format="%.0f"),
             "front": st.column_config.TextColumn("Pareto"),
         },
