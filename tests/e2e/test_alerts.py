@@ -21,6 +21,7 @@ def test_an_alert_is_written_tried_on_the_past_and_kept(page: Page, shop: Server
     settled(page)
     page.get_by_role("combobox", name="Values of marketplace").click()
     page.get_by_role("option", name="DE", exact=True).click()
+    settled(page)
     expect(page.get_by_text("marketplace is DE")).to_be_visible()
     expect(before).not_to_have_text(of_all)
     page.keyboard.press("Escape")

@@ -62,6 +62,6 @@ def test_a_file_is_set_up_and_looked_at(page: Page, shop: Server, tmp_path: Path
     expect(page.get_by_text("2. What do the columns mean?")).to_be_visible()
     page.get_by_role("textbox", name="Name").fill("Sales")
     page.get_by_role("button", name="Create").click()
-    expect(page.get_by_text("looks back")).to_be_visible()
+    expect(page.get_by_text("looks back", exact=True)).to_be_visible()
     expect(page.get_by_text("of severity 50 or more")).to_be_visible(timeout=60_000)
     expect(page.get_by_text("9,000", exact=True).first).to_be_visible()
