@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from math import prod
 from typing import Any, Self
 
 from lib.aws import check_shape
@@ -18,6 +19,10 @@ from lib.prices import Price
 
 DEFAULT_MINUTES, ADVANCED_MINUTES = 45, 120  # that jobs take, by the documentation
 MOST_SECONDS = 18_000  # of an Advanced job
+MOST_TESTS = 10  # of an Advanced job, by the documentation, as the limits below
+MOST_INVOCATIONS = 30_000  # a minute
+PERCENTILES = ("P95", "P99")
+TRAFFIC_KINDS = ("PHASES", "STAIRS")
 _URI = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/\S+\.tar\.gz")
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
@@ -47,6 +52,8 @@ class Traffic:
     steps: int = 3
 
     def __post_init__(self) -> None:
+        if self.kind not in TRAFFIC_KINDS:
+            raise JobPlanError(f"A load is {' or '.join(TRAFFIC_KINDS)}, not {self.kind!r}.")
         if not (1 <= self.users <= 3 and 0 <= self.spawn <= 3):  # noqa: PLR2004 - AWS's limits
             raise JobPlanError("A load begins with 1 to 3 users, and up to 3 come a minute.")
         if not 120 <= self.seconds <= 3_600:  # noqa: PLR2004 - AWS's limits
@@ -143,6 +150,12 @@ class RecommendationJob:
             yield f"An Advanced job lasts {MOST_SECONDS:,} seconds at most."
         if self.most_parallel > self.most_tests:
             yield "No more tests can run at once than there are tests."
+        if not 1 <= self.most_tests <= MOST_TESTS:
+            yield f"An Advanced job runs 1 to {MOST_TESTS} tests, not {self.most_tests}."
+        if not 1 <= self.most_invocations <= MOST_INVOCATIONS:
+            yield f"A job stops at 1 to {MOST_INVOCATIONS:,} invocations a minute."
+        if self.percentile not in PERCENTILES or self.latency_ms < 1:
+            yield f"A job stops at {' or '.join(PERCENTILES)} of 1 ms or more."
         yield from check_shape("sagemaker", "CreateModelPackageGroup", group_request(self))
         yield from check_shape("sagemaker", "CreateModelPackage", package_request(self))
         request = job_request(self, "arn:aws:sagemaker:us-east-1:123456789012:model-package/m/1")
@@ -221,19 +234,41 @@ def job_request(wanted: RecommendationJob, package_arn: str) -> dict[str, Any]:
 
 
 def cost_words(wanted: RecommendationJob, known: Mapping[str, Price]) -> str:
-    """Return what a job costs at most, in a sentence with the date of the prices."""
+    """Return what a job costs, in a sentence with the date of the prices.
+
+    Each combination of the environment is a test with an instance of its own, so an Advanced job
+    may run a type several times at once, up to `most_parallel` instances in all: that is a bound. A
+    Default job leaves to AWS what runs at once, so for it there is an estimate only.
+    """
     minutes = DEFAULT_MINUTES if wanted.kind is JobType.DEFAULT else wanted.seconds / 60
-    priced = [(name, known[name]) for name in wanted.instances if name in known]
     unknown = [name for name in wanted.instances if name not in known]
-    most = sum(price.usd_per_hour for _, price in priced) * minutes / 60
-    text = (
-        f"At most about ${most:,.2f}: {len(priced)} instances for up to {minutes:.0f} minutes each"
+    priced = _at_once(wanted, [known[name] for name in wanted.instances if name in known])
+    ends = "The job ends its instances itself."
+    if not priced:
+        return (
+            f"What it costs is not known: there is no price of {', '.join(unknown)} here. Enter "
+            f"one under Prices. {ends}"
+        )
+    most = sum(price.usd_per_hour for price in priced) * minutes / 60
+    count = f"{len(priced)} instance{'s' if len(priced) > 1 else ''} at once"
+    text = f"{count} for up to {minutes:.0f} minutes (list prices of {_dates(priced)})"
+    if not unknown:
+        bound = "About" if wanted.kind is JobType.DEFAULT else "At most about"
+        return f"{bound} ${most:,.2f}: {text}. {ends}"
+    return (
+        f"About ${most:,.2f} and more: {text}; the price of {', '.join(unknown)} is not known "
+        f"here and comes on top. {ends}"
     )
-    if priced:
-        text += f" (list prices of {_dates([price for _, price in priced])})"
-    if unknown:
-        text += f"; the price of {', '.join(unknown)} is not known here and comes on top"
-    return text + ". The job ends them itself."
+
+
+def _at_once(wanted: RecommendationJob, found: Sequence[Price]) -> tuple[Price, ...]:
+    """Return the prices of the dearest instances that can run at the same time."""
+    if wanted.kind is JobType.DEFAULT:
+        return tuple(found)
+    combinations = prod(len(values) for _, values in wanted.ranges)
+    dearest = sorted(found, key=lambda one: one.usd_per_hour, reverse=True)
+    copies = [one for one in dearest for _ in range(combinations)]
+    return tuple(copies[: min(wanted.most_parallel, wanted.most_tests)])
 
 
 def _dates(found: Sequence[Price]) -> str:

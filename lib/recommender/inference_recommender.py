@@ -20,7 +20,7 @@ from lib.recommender.aws_job import (
 )
 from lib.recommender.model import Metrics, Origin
 from lib.recommender.payload import pack
-from lib.recommender.tables import FIELDS, environment_of, name_of
+from lib.recommender.tables import FIELDS, MICROSECONDS_FROM, environment_of, name_of
 from lib.settings import settings
 
 SERVICE = "sagemaker"
@@ -289,11 +289,14 @@ def _row(found: Mapping[str, Any], price_date: str) -> tuple[Metrics, tuple[str,
             values[ours] = float(value)
         else:
             missing.append(theirs)
-    notes = (f"{name}: {', '.join(missing)} not measured.",) if missing else ()
+    notes = [f"{name}: {', '.join(missing)} not measured."] if missing else []
+    if values.get("model_latency", 0) > MICROSECONDS_FROM:
+        values["model_latency"] /= 1000
+        notes.append(f"{name}: ModelLatency was taken as microseconds, as until 2022.")
     variables = found.get("ModelConfiguration", {}).get("EnvironmentParameters", [])
     return Metrics(
         name, Origin.AWS, price_date=price_date, environment=environment_of(variables), **values
-    ), notes
+    ), tuple(notes)
 
 
 def _targets(policies: Sequence[Mapping[str, Any]]) -> Sequence[tuple[str, float]]:

@@ -38,7 +38,7 @@ def samples_of_lines(text: str) -> tuple[bytes, ...]:
     for number, line in enumerate(text.splitlines(), start=1):
         if line.strip():
             try:
-                json.loads(line)
+                _parsed(line)
             except ValueError as error:
                 raise PayloadError(
                     f"Line {number} is no JSON ({error}). Write one request a line, such as "
@@ -77,9 +77,21 @@ def _checked(samples: Sequence[bytes]) -> tuple[bytes, ...]:
     return tuple(samples)
 
 
+def _parsed(text: str) -> object:
+    """Return what JSON says; raise ValueError for NaN and for depths that Python alone has."""
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+def _refuse_constant(name: str) -> object:
+    raise ValueError(f"JSON knows no {name}")
+
+
 def _object(text: str, what: str) -> dict[str, object]:
     try:
-        found = json.loads(text)
+        found = _parsed(text)
     except ValueError as error:
         raise PayloadError(f"{what} no JSON ({error}).") from error
     if not isinstance(found, dict):

@@ -14,7 +14,7 @@ from moto import mock_aws
 from lib.aws import AwsError, QuotaReached, open_aws
 from lib.identity import PermissionRefused, Role, SignInMethod, User, open_identity
 from lib.jobs import JobError, open_jobs
-from lib.prices import TABLE, read_prices
+from lib.prices import TABLE, Price, read_prices
 from lib.recommender.aws_job import (
     JobPlanError,
     JobType,
@@ -119,6 +119,17 @@ def test_a_job_gives_rows_and_says_what_was_not_measured(
     assert identity_holds(row)
     assert found.notes == ("ml.c5.xlarge: CpuUtilization, MemoryUtilization not measured.",)
     assert not found.is_under_way
+
+
+def test_an_old_job_counts_in_microseconds(
+    aws_double: AwsDouble, service: InferenceRecommender
+) -> None:
+    answer = described()
+    answer["InferenceRecommendations"][0]["Metrics"]["ModelLatency"] = 263_596
+    aws_double.on("sagemaker", "DescribeInferenceRecommendationsJob", answer)
+    found = service.describe("summarization")
+    assert found.rows[0].model_latency == pytest.approx(263.596)
+    assert "microseconds" in found.notes[1]
 
 
 @pytest.mark.parametrize(
@@ -293,6 +304,10 @@ def test_an_advanced_job_carries_load_limits_and_environment() -> None:
         ({"instances": ()}, "at least one instance"),
         ({"instances": ("ml.abacus.large",)}, "none of what AWS takes"),
         ({"kind": JobType.ADVANCED, "most_tests": 2}, "No more tests can run at once"),
+        ({"kind": JobType.ADVANCED, "most_tests": 11}, "1 to 10 tests"),
+        ({"kind": JobType.ADVANCED, "most_invocations": 30_001}, "30,000 invocations"),
+        ({"kind": JobType.ADVANCED, "percentile": "P50"}, "P95 or P99"),
+        ({"kind": JobType.ADVANCED, "latency_ms": 0}, "1 ms or more"),
     ],
 )
 def test_what_aws_would_refuse_is_refused_here(change: dict[str, Any], said: str) -> None:
@@ -305,12 +320,35 @@ def test_a_load_has_the_limits_of_the_service() -> None:
         Traffic(users=9)
     with pytest.raises(JobPlanError, match="120 to 3,600"):
         Traffic(seconds=60)
+    with pytest.raises(JobPlanError, match="PHASES or STAIRS"):
+        Traffic("WAVES")
 
 
 def test_the_cost_is_stated_with_the_date_of_its_prices() -> None:
     words = cost_words(
         replace(WANTED, instances=("ml.c5.xlarge", "ml.t2.xlarge")), read_prices(TABLE)
     )
-    assert "$0.15: 1 instances for up to 45 minutes" in words
+    assert "$0.15 and more: 1 instance at once for up to 45 minutes" in words
+    assert "At most" not in words
     assert "April 2025" in words
     assert "ml.t2.xlarge is not known here" in words
+
+
+def test_an_advanced_job_may_run_one_type_several_times_at_once() -> None:
+    known = {"ml.c5.xlarge": Price(1.0, "2026", "x"), "ml.m5.xlarge": Price(2.0, "2026", "x")}
+    job = replace(WANTED, kind=JobType.ADVANCED, seconds=3_600, most_parallel=3)
+    assert "At most about $3.00: 2 instances at once" in cost_words(job, known)
+    tried = replace(job, ranges=(("A", ("1", "2")), ("B", ("1", "2"))))
+    assert "At most about $6.00: 3 instances at once" in cost_words(tried, known)
+    assert "$2.00: 1 instance at once" in cost_words(replace(job, most_parallel=1), known)
+
+
+def test_a_default_job_has_an_estimate_and_no_bound() -> None:
+    known = {"ml.c5.xlarge": Price(1.0, "2026", "x"), "ml.m5.xlarge": Price(2.0, "2026", "x")}
+    assert cost_words(WANTED, known).startswith("About $2.25: 2 instances at once for up to 45")
+
+
+def test_a_cost_without_any_price_is_no_amount() -> None:
+    words = cost_words(WANTED, {})
+    assert "not known: there is no price of ml.c5.xlarge, ml.m5.xlarge" in words
+    assert "$" not in words

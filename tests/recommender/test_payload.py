@@ -26,6 +26,8 @@ def test_texts_become_requests_in_one_archive_that_is_always_the_same() -> None:
     ("lines", "said"),
     [
         ('{"inputs": "a"}\nno json', "Line 2 is no JSON"),
+        ('{"inputs": NaN}', "JSON knows no NaN"),
+        ("1\n" + "[" * 100_000, "Line 2 is no JSON .it is nested too deeply"),
         ("\n", "no sample"),
         ("1\n" * 1_001, "1,001 samples"),
         (json.dumps("x" * 6_300_000), "an endpoint takes"),
@@ -37,6 +39,6 @@ def test_what_is_no_payload_is_refused_with_the_line(lines: str, said: str) -> N
 
 
 def test_parameters_are_a_json_object() -> None:
-    for wrong in ("60", "{"):
+    for wrong in ("60", "{", '{"t": Infinity}', "[" * 100_000):
         with pytest.raises(PayloadError, match="parameters are no JSON"):
             samples_of_texts(["a"], wrong)

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 
@@ -6,6 +7,7 @@ from lib.recommender.model import Metrics, Origin, identity_holds
 from lib.recommender.tables import TableError, read_table
 
 # Results printed in notebooks of aws/amazon-sagemaker-examples (Apache-2.0).
+REAL_TABLES = Path(__file__).resolve().parents[3] / "shared" / "data" / "recommender" / "tables"
 HEAD = "InstanceType,EnvironmentParameters,CostPerHour,CostPerInference,MaxInvocations,ModelLatency"
 REAL = f"""{HEAD}
 ml.m5.large,[],0.115,4e-06,547,423
@@ -33,6 +35,15 @@ def test_the_identity_holds_on_real_rows() -> None:
     rows = read_table(REAL.encode()).rows + read_table(_job()).rows
     assert [identity_holds(row) for row in rows] == [True] * 4
     assert rows[2].environment == (("OMP_NUM_THREADS", "1"),)
+
+
+def test_the_identity_holds_on_every_real_table_of_the_data_folder() -> None:
+    files = sorted(REAL_TABLES.glob("*.csv"))
+    if not files:
+        pytest.skip("The folder of real tables, ../shared/data/recommender, is not there.")
+    for file in files:
+        for row in read_table(file.read_bytes()).rows:
+            assert identity_holds(row) is True, f"{file.name}: {row.configuration}"
 
 
 def test_a_wrong_cost_breaks_the_identity() -> None:
