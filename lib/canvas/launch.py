@@ -32,7 +32,7 @@ def launch(settings: Settings, aws: Aws, identity: Identity, user: User) -> Laun
     profile = profile_of(user, rule_of(settings), read_table(settings))
     _check_rate(identity, user, plan)
     try:
-        made = _mint(settings, aws, plan, profile)
+        made = _mint(aws, plan, profile)
     except (AwsError, CanvasError) as error:
         identity.record(user.username, REFUSED, profile, type(error).__name__)
         raise
@@ -65,15 +65,11 @@ def _check_rate(identity: Identity, user: User, plan: LaunchPlan) -> None:
         )
 
 
-def _mint(settings: Settings, aws: Aws, plan: LaunchPlan, profile: str) -> Launch:
+def _mint(aws: Aws, plan: LaunchPlan, profile: str) -> Launch:
     if plan.function_url:
         return _mint_by_function(aws, plan, profile)
     studio = Studio(aws)
-    studio.check(plan, profile)
-    status = aws.status()
-    if not status.usable or status.account is None:
-        raise CanvasError(status.sentence)
-    return studio.mint(plan, profile, aws.region or settings.aws_region or "", status.account)
+    return studio.mint(plan, profile, studio.check(plan, profile))
 
 
 def _mint_by_function(aws: Aws, plan: LaunchPlan, profile: str) -> Launch:

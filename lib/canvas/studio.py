@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from lib.aws import AccessDenied, Aws, AwsError, NotFound, aws_errors
 from lib.canvas.model import (
@@ -20,6 +20,8 @@ from lib.canvas.model import (
 
 SERVICE = "sagemaker"
 IN_SERVICE = "InService"
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -81,8 +83,8 @@ class Studio:
         with aws_errors(SERVICE, "CreateUserProfile"):
             self._client.create_user_profile(DomainId=domain_id, UserProfileName=name)
 
-    def check(self, plan: LaunchPlan, profile: str) -> None:
-        """Raise `CanvasError` where the domain or the profile cannot launch Canvas."""
+    def check(self, plan: LaunchPlan, profile: str) -> str:
+        """Return the ARN of a profile; raise `CanvasError` where it cannot launch Canvas."""
         domain = self._known(lambda: self.domain(plan.domain), f"There is no domain {plan.domain}.")
         if domain.auth_mode == "SSO":
             raise CanvasError(
@@ -103,13 +105,14 @@ class Studio:
             raise CanvasError(
                 f"Canvas is hidden for the profile {profile}. Ask an administrator to show it."
             )
+        return str(found["UserProfileArn"])
 
-    def mint(self, plan: LaunchPlan, profile: str, region: str, account: str) -> Launch:
+    def mint(self, plan: LaunchPlan, profile: str, resource: str) -> Launch:
         """Return a presigned URL for a profile, made as the role narrowed to it, where one is set.
 
-        Raises `CanvasError` with the policy statement to add where a permission is missing.
+        `resource` is the profile's ARN, as AWS itself writes it. Raises `CanvasError` with the
+        policy statement to add where a permission is missing.
         """
-        resource = profile_arn(plan, profile, region, account)
         aws = self._aws
         if plan.role_arn:
             aws = aws.assumed(
@@ -143,7 +146,8 @@ class Studio:
             )
         return found
 
-    def _known(self, ask: Any, missing: str) -> Any:
+    def _known(self, ask: Callable[[], Found], missing: str) -> Found:
+        """Return what is asked for; raise `CanvasError` where AWS does not know it."""
         try:
             return ask()
         except NotFound as error:
@@ -156,11 +160,6 @@ class Studio:
     @property
     def _client(self) -> Any:
         return self._aws.client(SERVICE)
-
-
-def profile_arn(plan: LaunchPlan, profile: str, region: str, account: str) -> str:
-    """Return the ARN of a user profile."""
-    return f"arn:aws:sagemaker:{region}:{account}:user-profile/{plan.domain}/{profile.lower()}"
 
 
 def policy_for(resource: str) -> dict[str, Any]:

@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import os
 import uuid
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from lib.jobs import Job, JobError, Jobs, Report, job
+from lib.jobs import Cancelled, Job, JobError, Jobs, Report, TakenOver, job
 from lib.recommender.kept import keep_table, tables_folder
 from lib.recommender.sweep import Log, Plan, rows_of, run
 from lib.settings import Settings, settings
@@ -47,11 +48,17 @@ def load_test(report: Report, table: str, kept_by: str) -> dict[str, Any]:
         raise JobError("The plan of this load test is gone. Start it again.") from error
     log = Log.open(log_path)
     busy = os.getloadavg()[0]
-    for fraction, step in run(plan, log):
-        report(fraction, step)
+    try:
+        with closing(run(plan, log)) as steps:  # closed, it ends the processes
+            for fraction, step in steps:
+                report(fraction, step)
+    except TakenOver:
+        raise  # what was measured is for the attempt that goes on
+    except Cancelled:
+        _forget(plan_path, log_path)
+        raise
     rows, failed = rows_of(plan, log)
-    for path in (plan_path, log_path):
-        path.unlink(missing_ok=True)
+    _forget(plan_path, log_path)
     if not rows:
         reasons = " ".join(f"{one.configuration}: {one.reason}" for one in failed)
         raise JobError(f"Nothing could be measured. {reasons}")
@@ -59,6 +66,11 @@ def load_test(report: Report, table: str, kept_by: str) -> dict[str, Any]:
         settings(), plan.title, kept_by, rows, notes=_notes(busy), failed=failed, table_id=table
     )
     return {"table": table, "rows": len(rows), "failed": len(failed)}
+
+
+def _forget(*paths: Path) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)
 
 
 def _notes(busy: float) -> list[str]:

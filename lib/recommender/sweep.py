@@ -14,7 +14,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -33,6 +33,7 @@ LEAST_REPEATS, MOST_REPEATS = 3, 6
 CLOSE = 0.05  # half the interval of the rate over the rate, from which repeats end
 ANSWER_S = 120.0  # beyond what was asked to take; then a model is given up
 CONFIDENCE = 0.95
+PROCESS = "lib.recommender.sweep_process"
 
 
 @dataclass(frozen=True)
@@ -118,8 +119,8 @@ class Runner:
         """Start the process and load the model; raise `ProcessFailedError`."""
         threads = str(self._configuration.threads)
         limits = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), threads)
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "lib.recommender.sweep_process"],
+        self._process = subprocess.Popen(  # noqa: S603 - a module of our own
+            [sys.executable, "-m", PROCESS],
             cwd=ROOT, env=os.environ | limits, text=True,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
@@ -237,7 +238,7 @@ class Log:
         return Measured(configuration, setup, alike, repeats, failure)
 
 
-def run(plan: Plan, log: Log) -> Iterator[tuple[float, str]]:
+def run(plan: Plan, log: Log) -> Generator[tuple[float, str]]:
     """Measure what the log does not hold yet; yield the fraction done and the step before each."""
     with ExitStack() as stack:
         runners: dict[str, Runner] = {}

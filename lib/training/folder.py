@@ -8,7 +8,6 @@ what is new.
 
 from __future__ import annotations
 
-import io
 import json
 import re
 import zipfile
@@ -39,7 +38,8 @@ TRACE = re.compile(
     r"(timeline\.json|trace\.json(\.gz)?|pt\.trace\.json(\.gz)?|timeline\w*\.json|\.json\.gz)$"
 )
 REPORT = re.compile(r"(?:^|/)profiler-reports/\w+\.json$")
-MOST_ARCHIVE_BYTES = 20 << 30  # unpacked
+MOST_ARCHIVE_BYTES = 20 << 30  # unpacked, of which a window is in memory
+MOST_MINUTE_BYTES = 256 << 20  # a node of 1,000 channels at 100 ms has 80 MB
 COLUMNS = ("time", "value")
 
 Report = Callable[[float, str], None]
@@ -143,7 +143,7 @@ def _archived(place: Path) -> Iterator[Source]:
 def _member(place: Path, name: str) -> Callable[[], IO[bytes]]:
     def read() -> IO[bytes]:
         with zipfile.ZipFile(place) as archive:
-            return io.BytesIO(archive.read(name))
+            return archive.open(name)  # it keeps the file open until it is closed itself
 
     return read
 
@@ -181,7 +181,13 @@ def _system(
 def _reader(one: Source) -> Callable[[], bytes]:
     def read() -> bytes:
         with one.open() as stream:
-            return stream.read()
+            content = stream.read(MOST_MINUTE_BYTES + 1)
+        if len(content) > MOST_MINUTE_BYTES:
+            raise TrainingError(
+                f"{one.name} holds more than {MOST_MINUTE_BYTES >> 20} MB, and is no minute of "
+                "system metrics. Leave it out."
+            )
+        return content
 
     return read
 

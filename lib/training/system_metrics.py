@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from lib.training.model import Channel, Micros, Oddity, Series, Values
 
 THREADS = 2
+MOST_MICROS = 1 << 62  # that fit the column of times
 MOST_CHANNELS = 100_000  # whose names are remembered
 PERCENTS = {"CPUUtilization", "I/OWaitPercentage", "GPUUtilization", "GPUMemoryUtilization"}
 PERCENT_KINDS = {"memory"}
@@ -173,6 +174,7 @@ def _sample(line: bytes) -> tuple[Channel, int, float] | None:
         )  # fmt: skip
         value = float(row["Value"])
         micros = int((time * 1_000_000).to_integral_value(rounding="ROUND_HALF_UP"))
-    except (ValueError, KeyError, TypeError, AttributeError, InvalidOperation):
+    except (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError):
         return None
-    return (channel, micros, value) if np.isfinite(value) else None
+    is_sane = np.isfinite(value) and abs(micros) < MOST_MICROS
+    return (channel, micros, value) if is_sane else None

@@ -21,7 +21,10 @@ import numpy as np
 from lib.training.model import PHASES, Oddity, Phase, Spans
 
 CHUNK = 1 << 20
+MOST_CHARACTERS = 1 << 23  # of one value; what is longer, or no JSON, ends the trace
 MOST_SECONDS = 86_400.0  # of one event; longer ones are garbage
+MOST_STEPS = 1 << 40
+MOST_MICROS = 4e15  # the year 2096
 COLLECTIVES = (
     r"(?i)all_?reduce|all_?gather|reduce_?scatter|broadcast|^nccl|nccl:|gloo:|horovod"
     r"|smdataparallel|c10d::"
@@ -78,8 +81,8 @@ class _Reading:
         """Note a member of the object that holds the events."""
         if key == "distributedInfo" and isinstance(value, Mapping):
             self._rank = f"rank {value.get('rank')}"
-        elif key == "baseTimeNanoseconds":
-            self._origin = int(value) // 1_000
+        elif key == "baseTimeNanoseconds" and isinstance(value, int):
+            self._origin = value // 1_000 if 0 <= value // 1_000 < MOST_MICROS else 0
 
     def take(self, event: Any) -> None:
         """Take one event; what is no event is counted."""
@@ -88,19 +91,20 @@ class _Reading:
             return
         given = event.get("args")
         arguments = given if isinstance(given, Mapping) else {}
+        try:
+            self._take_whole(event, arguments)
+        except (TypeError, ValueError, OverflowError):  # a member of another kind
+            self.counts["broken"] += 1
+
+    def _take_whole(self, event: Mapping[str, Any], arguments: Mapping[str, Any]) -> None:
         if event.get("ph") == "M":
             self._note(event, arguments)
             return
-        try:
-            whole = self._whole(event)
-        except (TypeError, ValueError):
-            self.counts["broken"] += 1
-            return
+        whole = self._whole(event)
         if whole is None:
             return
-        name, stamp, lasts = whole
-        if 0 <= lasts <= MOST_SECONDS * 1e6:
-            self._keep(event, arguments, (name, stamp, lasts))
+        if 0 <= whole[2] <= MOST_SECONDS * 1e6 and abs(whole[1]) < MOST_MICROS:
+            self._keep(event, arguments, whole)
         else:
             self.counts["absurd"] += 1
 
@@ -120,7 +124,7 @@ class _Reading:
 
     def _note(self, event: Mapping[str, Any], arguments: Mapping[str, Any]) -> None:
         if "start_time_since_epoch_in_micros" in arguments:
-            self._origin = int(arguments["start_time_since_epoch_in_micros"])
+            self._origin = _moment(int(arguments["start_time_since_epoch_in_micros"]))
         elif event.get("name") == "process_name" and "name" in arguments:
             self._tracks[event.get("pid")] = str(arguments["name"])
 
@@ -161,6 +165,13 @@ class _Reading:
                 round(lasts),
             )
         )
+
+
+def _moment(micros: int) -> int:
+    """Return the moment; raise ValueError where no clock says so."""
+    if not 0 <= micros < MOST_MICROS:
+        raise ValueError("The origin of the trace is no time.")
+    return micros
 
 
 def _place(event: Mapping[str, Any]) -> tuple[Any, Any]:
@@ -244,18 +255,23 @@ class _Text:
     def value(self, decoder: json.JSONDecoder) -> Any:
         """Return the JSON value that begins here; None, and `is_over`, where it is cut off."""
         while True:
-            try:
-                found, end = decoder.raw_decode(self._window, self._at)
-            except json.JSONDecodeError:
-                found, end = None, -1
+            found, end = self._decoded(decoder)
             # A number at the window's end may go on behind it.
             if end >= 0 and (end < len(self._window) or not self._more()):
                 self._at = end
                 return found
-            if end < 0 and not self._more():
+            is_too_long = len(self._window) - self._at > MOST_CHARACTERS
+            if end < 0 and (is_too_long or not self._more()):
                 self._counts["broken"] += 1
                 self.is_over = True
                 return None
+
+    def _decoded(self, decoder: json.JSONDecoder) -> tuple[Any, int]:
+        """Return the value that begins here and where it ends, -1 where it does not yet."""
+        try:
+            return decoder.raw_decode(self._window, self._at)
+        except (ValueError, RecursionError):  # cut off, no JSON, or nested for its own sake
+            return None, -1
 
     def _more(self) -> bool:
         try:
@@ -303,10 +319,11 @@ def _phase_of(event: Mapping[str, Any], track: str, name: str) -> Phase | None:
 
 def _step_of(arguments: Mapping[str, Any], name: str) -> int:
     try:
-        return int(arguments["step_num"])
-    except (KeyError, TypeError, ValueError):
+        step = int(arguments["step_num"])
+    except (KeyError, TypeError, ValueError, OverflowError):
         found = _STEP_NUMBER.search(name)
-        return int(found[1]) if found else -1
+        step = int(found[1]) if found else -1
+    return step if abs(step) < MOST_STEPS else -1
 
 
 def _worker_of(file: str) -> tuple[str, str]:

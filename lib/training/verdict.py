@@ -1,8 +1,9 @@
 """What a training job is bound by: one verdict, its evidence, how sure it is, and what to do next.
 
-Evidence is ranked: what the program says of its steps comes before what the machine says. I/O wait
-counts only otherwise idle cores and misses a starved loader on a busy machine; so it is asked last,
-and the rule that fired names itself. Where nothing can tell, that is the verdict.
+Evidence is ranked: what the program says of its steps comes before what the machine says. Of the
+machine, the kernel's pressure stall information is asked before I/O wait, which counts only
+otherwise idle cores and misses a starved loader on a busy machine; the rule that fired names
+itself. Where nothing can tell, that is the verdict.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ DATA_BOUND, COMMUNICATION_BOUND, START_BOUND = 0.2, 0.2, 0.4  # shares of the ti
 LEAST_COVERED = 0.5  # of a step that events of the program explain
 STRAGGLES, SAME_WORKER = 0.15, 0.8  # of a step, and of the steps in which it is the same one
 LOW_GPU, HIGH_GPU, IDLE_GPU = 50.0, 70.0, 10.0  # percent
+HIGH_PRESSURE = 20.0  # percent of the time in which some task waited for I/O
 HIGH_WAIT, HIGH_CPU, IDLE_CPU, FULL_MEMORY = 20.0, 80.0, 20.0, 92.0  # percent
 RESAMPLES, SEED = 200, 11
 FROM_SYSTEM = 0.6  # how sure a verdict is that no step event supports
@@ -197,9 +199,12 @@ def _by_system(profile: Profile) -> Verdict | None:
     rule = f"The rule of high I/O wait with low accelerator utilisation fired: {seen}."
     full = f"Accelerator memory is {max(memory, default=0):.0f} % full; {seen}."
     idle = float((gpu < IDLE_GPU).mean())
+    stalled = _pressure(profile)
+    psi = f"Tasks waited for I/O {stalled:.0f} % of the time (pressure stall information): {seen}."
     cases = (
         (busy >= HIGH_GPU and max(memory, default=0) > FULL_MEMORY, Bound.MEMORY, busy / 100, full),
         (busy >= HIGH_GPU, Bound.COMPUTE, busy / 100, f"On average: {seen}."),
+        (stalled >= HIGH_PRESSURE, Bound.DATA, low, psi),
         (wait >= HIGH_WAIT, Bound.DATA, low, rule),
         (cpu >= HIGH_CPU, Bound.CPU, low, f"On average: {seen}."),
         (busy < IDLE_GPU and cpu < IDLE_CPU, Bound.IDLE, idle, f"On average: {seen}."),
@@ -212,6 +217,12 @@ def _by_system(profile: Profile) -> Verdict | None:
         ),
         None,
     )
+
+
+def _pressure(profile: Profile) -> float:
+    """Return in how much of the time some task waited for I/O, percent; 0 where nobody says."""
+    values = [one.values for one in profile.of("pressure") if one.channel.name == "io_some"]
+    return float(np.concatenate(values).mean()) if values else 0.0
 
 
 def _mean(profile: Profile, dimension: str) -> float:

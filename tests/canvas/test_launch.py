@@ -30,6 +30,7 @@ __all__ = ["aws_double", "aws_settings", "no_aws"]
 DOMAIN = "d-abc123xyz"
 URL = "https://d-abc123xyz.studio.us-east-1.sagemaker.aws/auth?token=eyJhbGciOiJIUzI1NiJ9"
 ACCOUNT = "123456789012"
+ANN_ARN = f"arn:aws-cn:sagemaker:cn-north-1:{ACCOUNT}:user-profile/{DOMAIN}/ann-smith"
 PROFILE_ARN = f"arn:aws:sagemaker:us-east-1:{ACCOUNT}:user-profile/{DOMAIN}/cat"
 ANN = User("ann.smith", "Ann", "ann@example.com", Role.ANALYST, SignInMethod.PASSWORD)
 
@@ -55,13 +56,14 @@ def house(aws_settings: Settings, tmp_path: Path) -> Iterator[House]:
 
 
 def answering(double: AwsDouble, *, auth: str = "IAM", **profile: Any) -> None:
-    caller = {"Account": ACCOUNT, "Arn": f"arn:aws:iam::{ACCOUNT}:user/x", "UserId": "x"}
-    double.on("sts", "GetCallerIdentity", caller)
     double.on(
         "sagemaker", "DescribeDomain",
         {"DomainId": DOMAIN, "DomainName": "main", "Status": "InService", "AuthMode": auth},
     )  # fmt: skip
-    told = {"DomainId": DOMAIN, "UserProfileName": "ann-smith", "Status": "InService", **profile}
+    told = {
+        "DomainId": DOMAIN, "UserProfileName": "ann-smith", "Status": "InService",
+        "UserProfileArn": ANN_ARN, **profile,
+    }  # fmt: skip
     double.on("sagemaker", "DescribeUserProfile", told)
     double.on("sagemaker", "CreatePresignedDomainUrl", {"AuthorizedUrl": URL})
 
@@ -114,7 +116,7 @@ def test_a_role_is_assumed_and_narrowed_to_the_one_profile(
     [asked] = aws_double.called("sts", "AssumeRole")
     [statement] = json.loads(asked["Policy"])["Statement"]
     assert statement["Action"] == "sagemaker:CreatePresignedDomainUrl"
-    assert statement["Resource"].endswith(f":user-profile/{DOMAIN}/ann-smith")
+    assert statement["Resource"] == ANN_ARN  # as AWS wrote it, in whatever partition
 
 
 @pytest.mark.parametrize(

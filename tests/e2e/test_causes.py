@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 from playwright.sync_api import Page, expect
 
+from tests.causes.systems import two_services
 from tests.e2e.conftest import Server, learnt, open_page, settled
 
 
@@ -28,18 +28,8 @@ def test_an_anomaly_is_explained_and_its_link_kept(page: Page, shop: Server) -> 
 
 
 def test_the_part_at_fault_is_found_in_a_file(page: Page, shop: Server, tmp_path: Path) -> None:
-    random = np.random.default_rng(1)
-    hours = np.datetime64("2026-01-01") + np.arange(300) * np.timedelta64(1, "h")
-    pay = 100 * np.exp(0.05 * random.normal(size=300))
-    pay[-1:] += 80
-    cost = {"pay": pay, "site": pay + 50 * np.exp(0.05 * random.normal(size=300))}
-    lines = [
-        f"{at},{name},{random.poisson(200)},{amount:.3f}"
-        for name, amounts in cost.items()
-        for at, amount in zip(np.datetime_as_string(hours, unit="m"), amounts, strict=True)
-    ]
     file = tmp_path / "system.csv"
-    file.write_text("time,service,calls,milliseconds\n" + "\n".join(lines) + "\n")
+    file.write_text(two_services(1))
     open_page(page, f"{shop.url}/causes")
     settled(page)
     page.get_by_text("A file of yours").click()

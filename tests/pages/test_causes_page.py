@@ -12,6 +12,7 @@ from lib.ui import resources
 from lib.ui.anomaly_words import place
 from lib.ui.causes_view import FORBIDDEN, GROUP
 from lib.ui.pages import CAUSES
+from tests.causes.systems import two_services
 from tests.pages.conftest import SHOP, visit
 
 
@@ -111,18 +112,8 @@ def test_the_export_is_json_without_holes(shop: Detector) -> None:
 
 
 def test_the_part_at_fault_is_named_once_it_is_said_who_calls_whom() -> None:
-    random = np.random.default_rng(1)
-    hours = np.datetime64("2026-01-01") + np.arange(300) * np.timedelta64(1, "h")
-    pay = 100 * np.exp(0.05 * random.normal(size=300))
-    pay[-2:] += 80
-    cost = {"pay": pay, "site": pay + 50 * np.exp(0.05 * random.normal(size=300))}
-    lines = [
-        f"{at},{name},{random.poisson(200)},{amount:.3f}"
-        for name, amounts in cost.items()
-        for at, amount in zip(np.datetime_as_string(hours, unit="m"), amounts, strict=True)
-    ]
     app = visit(CAUSES, causes_source="A file of yours")
-    upload(app, "time,service,calls,milliseconds\n" + "\n".join(lines) + "\n")
+    upload(app, two_services(2))
     assert [one.value for one in app.error] == []
     app.selectbox(key="causes_target").set_value("milliseconds").run()
     app.selectbox(key="causes_first").set_value(298).run()

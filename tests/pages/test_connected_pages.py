@@ -19,7 +19,7 @@ from lib.ui import resources
 from lib.ui.pages import CANVAS, RECOMMENDER, TRAINING
 from tests.aws.double import AwsDouble, WireError
 from tests.aws.fixtures import aws_double, aws_settings, no_aws
-from tests.canvas.test_launch import DOMAIN, URL, answering
+from tests.canvas.test_launch import ANN_ARN, DOMAIN, URL, answering
 from tests.pages.conftest import visit
 from tests.recommender.test_inference_recommender import JOB, ROLE, described
 from tests.training.test_sagemaker_jobs import ARN
@@ -167,7 +167,7 @@ def test_a_missing_permission_is_shown_with_the_statement_to_add(canvas: AwsDoub
     app = visit(CANVAS)
     app.button(key="canvas_open").click().run()
     assert "sagemaker:CreatePresignedDomainUrl" in app.error[0].value.replace("\\", "")
-    assert f"user-profile/{DOMAIN}/this-machine" in app.code[0].value
+    assert ANN_ARN in app.code[0].value
     assert not app.exception
 
 

@@ -11,6 +11,11 @@ from lib.recommender.subject import Configuration, SubjectError, agreement, chec
 from lib.recommender.sweep import Failed, Log, Plan, rows_of, run
 
 
+@pytest.fixture(autouse=True)
+def ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweep, "PROCESS", "tests.recommender.process")
+
+
 def plan(*configurations: Configuration, repeats: int = 1) -> Plan:
     name = "tests.recommender.subjects:open_known"
     return Plan(name, "known", configurations, ("a", "b"), seconds=0.3, repeats=repeats)
@@ -118,7 +123,7 @@ def test_a_plan_that_cannot_be_is_refused() -> None:
 
 
 def test_only_subjects_of_sightline_are_loaded() -> None:
-    for name in ("os:system", "lib.settings:nothing"):
+    for name in ("os:system", "lib.settings:nothing", "tests.recommender.subjects:open_known"):
         with pytest.raises(SubjectError, match="no subject"):
             open_subject(name, Configuration("a", "b"))
 

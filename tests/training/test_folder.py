@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -125,3 +126,18 @@ def test_a_report_of_aws_is_read_without_its_samples(tmp_path: Path) -> None:
     [reported] = found.reported
     assert (reported.rule, reported.fired, reported.samples) == ("CPUBottleneck", 3, 9_287)
     assert reported.parameters == "threshold:50, cpu_threshold:90"
+
+
+def test_an_archive_is_read_as_a_stream_and_a_giant_minute_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folder_module, "MOST_MINUTE_BYTES", 1_000)
+    bomb = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("system/incremental/2020091312/1600000020.algo-1.json", b" " * 50_000_000)
+    tracemalloc.start()
+    with pytest.raises(TrainingError, match="no minute of system metrics"):
+        open_profile(bomb)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 10_000_000

@@ -94,3 +94,27 @@ def test_files_are_joined_by_channel() -> None:
     [series], _ = read_all([second.encode, first.encode], done.append)
     assert series.values.tolist() == [1.0, 2.0]
     assert done == [1, 2]
+
+
+KEYS = st.sampled_from(["Type", "Name", "Dimension", "Value", "NodeId", "Timestamp"])
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4)
+    | st.sampled_from(["1e999", "NaN", "Infinity", "9" * 400]),
+    lambda inner: st.lists(inner, max_size=2),
+    max_leaves=3,
+)  # fmt: skip
+
+
+@given(st.lists(st.dictionaries(KEYS, anything), max_size=6), st.binary(max_size=60))
+def test_whatever_stands_in_a_line_it_is_read_or_counted(
+    rows: list[dict[str, object]], more: bytes
+) -> None:
+    lines = [json.dumps(row).encode() for row in rows]
+    parsed = parse(b"\n".join([*lines, more]))
+    assert np.isfinite(parsed.values).all()
+    blank = sum(not line for line in (*lines, *more.split(b"\n")))
+    assert len(parsed.values) + parsed.broken == len(lines) + more.count(b"\n") + 1 - blank
+
+
+def test_a_line_nested_without_end_is_broken() -> None:
+    assert parse(b"[" * 100_000).broken == 1

@@ -126,3 +126,48 @@ def test_what_is_no_trace_gives_nothing() -> None:
         spans, _ = read_trace(io.BytesIO(content), "x.json")
         assert len(spans) == 0
         assert spans.start.dtype == np.int64
+
+
+KEYS = st.sampled_from(["ph", "name", "pid", "tid", "ts", "dur", "args", "cat"])
+KINDS = st.sampled_from(["M", "X", "B", "E", "process_name", "ProfilerStep#1", "kernel"])
+ARGUMENTS = st.dictionaries(
+    st.sampled_from(["name", "pid", "step_num", "start_time_since_epoch_in_micros"]), values
+)
+BIG = st.sampled_from([1e300, float("inf"), float("nan"), 10**30, "10" * 20, [1]])
+
+
+@given(
+    st.lists(
+        st.dictionaries(KEYS, KINDS | values | ARGUMENTS | BIG, max_size=8) | values, max_size=6
+    ),
+    st.dictionaries(st.sampled_from(["distributedInfo", "baseTimeNanoseconds"]), values | BIG),
+)
+def test_whatever_an_event_holds_it_is_kept_or_counted(
+    found: list[Any], head: dict[str, Any]
+) -> None:
+    spans, _ = read_trace(io.BytesIO(json.dumps({**head, "traceEvents": found}).encode()), "x.json")
+    assert (spans.duration >= 0).all()
+    assert len(spans) <= len(found)
+
+
+@pytest.mark.parametrize("body", [b'"' + b"a" * 3_000, b"[" * 3_000, b'{"ph": "X" "name": 1}'])
+def test_what_is_no_json_or_too_long_ends_the_trace_and_not_the_memory(
+    monkeypatch: pytest.MonkeyPatch, body: bytes
+) -> None:
+    monkeypatch.setattr(traces, "CHUNK", 100)
+    monkeypatch.setattr(traces, "MOST_CHARACTERS", 1_000)
+
+    class Counting(io.BytesIO):
+        taken = 0
+
+        def read(self, size: int | None = -1, /) -> bytes:
+            found = super().read(size)
+            self.taken += len(found)
+            return found
+
+    whole = b'{"ph": "X", "name": "ALLREDUCE", "ts": 1, "dur": 1}'
+    stream = Counting(b"[" + whole + b"," + body + b" " * 1_000_000 + b"]")
+    spans, odd = read_trace(stream, "x.json")
+    assert len(spans) == 1
+    assert [one.kind for one in odd] == ["trace broken"]
+    assert stream.taken < 100_000

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lib.training.folder import open_profile
-from lib.training.model import Phase, Profile
+from lib.training.model import Channel, Phase, Profile, Series
 from lib.training.runs import SAMPLES
 from lib.training.steps import PARTS, outliers, steps_of
 from lib.training.verdict import Bound, judge
@@ -112,3 +112,14 @@ def test_a_step_that_stands_out_names_the_part_that_grew() -> None:
     assert (found.step, found.part, found.worker) == (20, "data", "rank 0")
     assert found.seconds == pytest.approx(1.3)
     assert found.usual == pytest.approx(0.31)
+
+
+def test_pressure_is_asked_before_io_wait_which_a_busy_machine_hides() -> None:
+    profile = system((15, 40, 70, 1), np.random.default_rng(1))
+    assert judge(profile).bound is Bound.UNKNOWN
+    times = profile.system[0].times
+    channel = Channel("algo-1", "pressure", "io_some", "Percent")
+    stalled = Series(channel, times, np.full(len(times), 35.0))
+    found = judge(replace(profile, system=(*profile.system, stalled)))
+    assert found.bound is Bound.DATA
+    assert "Tasks waited for I/O 35 % of the time" in found.evidence[0]
