@@ -11,7 +11,9 @@ from __future__ import annotations
 import json
 import re
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
@@ -47,10 +49,11 @@ Report = Callable[[float, str], None]
 
 @dataclass(frozen=True)
 class Source:
-    """A file to read: its name within the run, its stamp, and how to open it."""
+    """A file to read: its name within the run, its stamp, its bytes, and how to open it."""
 
     name: str
     stamp: str  # size and time
+    size: int
     open: Callable[[], IO[bytes]]
 
 
@@ -83,7 +86,7 @@ def open_profile(place: Path, cache: Path | None = None, report: Report = _quiet
             for other in sources
             if beside and other.name.startswith(beside) and other.name.endswith(".metadata")
         ]
-        with one.open() as stream:
+        with _opened(one) as stream:
             spans, odd = read_trace(stream, one.name, metadata=metadata[0] if metadata else "")
         parts.append(spans)
         oddities += odd
@@ -110,12 +113,14 @@ def sources_of(place: Path) -> Iterator[Source]:
             if path.is_file() and not path.is_symlink():
                 stat = path.stat()
                 name = path.relative_to(place).as_posix()
-                yield Source(name, f"{stat.st_size} {stat.st_mtime_ns}", _opener(path))
+                stamp = f"{stat.st_size} {stat.st_mtime_ns}"
+                yield Source(name, stamp, stat.st_size, _opener(path))
     elif place.suffix == ".zip":
         yield from _archived(place)
     elif place.is_file():
         stat = place.stat()
-        yield Source(place.name, f"{stat.st_size} {stat.st_mtime_ns}", _opener(place))
+        stamp = f"{stat.st_size} {stat.st_mtime_ns}"
+        yield Source(place.name, stamp, stat.st_size, _opener(place))
     else:
         raise TrainingError(f"There is no {place.name}. Choose a folder, a zip or a trace.")
 
@@ -137,13 +142,23 @@ def _archived(place: Path) -> Iterator[Source]:
         )
     for one in entries:
         if not one.is_dir():
-            yield Source(one.filename, f"{one.file_size} {one.CRC}", _member(place, one.filename))
+            stamp = f"{one.file_size} {one.CRC}"
+            yield Source(one.filename, stamp, one.file_size, _member(place, one.filename))
 
 
 def _member(place: Path, name: str) -> Callable[[], IO[bytes]]:
     def read() -> IO[bytes]:
-        with zipfile.ZipFile(place) as archive:
-            return archive.open(name)  # it keeps the file open until it is closed itself
+        try:
+            with zipfile.ZipFile(place) as archive:
+                return archive.open(name)  # it keeps the file open until it is closed itself
+        except (
+            zipfile.BadZipFile,
+            RuntimeError,
+            NotImplementedError,
+        ) as error:  # such as encrypted
+            raise TrainingError(
+                f"{name} in {place.name} cannot be unpacked ({error}). Pack it again."
+            ) from error
 
     return read
 
@@ -180,16 +195,25 @@ def _system(
 
 def _reader(one: Source) -> Callable[[], bytes]:
     def read() -> bytes:
-        with one.open() as stream:
-            content = stream.read(MOST_MINUTE_BYTES + 1)
-        if len(content) > MOST_MINUTE_BYTES:
+        if one.size > MOST_MINUTE_BYTES:
             raise TrainingError(
                 f"{one.name} holds more than {MOST_MINUTE_BYTES >> 20} MB, and is no minute of "
                 "system metrics. Leave it out."
             )
-        return content
+        with _opened(one) as stream:
+            return stream.read(one.size)  # a member may unpack to more than its entry says
 
     return read
+
+
+@contextmanager
+def _opened(one: Source) -> Iterator[IO[bytes]]:
+    """Yield a source's bytes; raise `TrainingError` where they are damaged."""
+    try:
+        with one.open() as stream:
+            yield stream
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise TrainingError(f"{one.name} is damaged ({error}). Pack it again.") from error
 
 
 def _merged(one: Sequence[Series], other: Sequence[Series]) -> tuple[Series, ...]:

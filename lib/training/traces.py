@@ -11,6 +11,7 @@ import gzip
 import io
 import json
 import re
+import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -276,7 +277,7 @@ class _Text:
     def _more(self) -> bool:
         try:
             chunk = self._stream.read(CHUNK)
-        except (EOFError, OSError, zlib.error):
+        except (EOFError, OSError, zlib.error, zipfile.BadZipFile):
             self._counts["broken"] += 1
             return False
         if not chunk:

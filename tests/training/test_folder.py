@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import struct
 import tracemalloc
 import zipfile
 from pathlib import Path
@@ -141,3 +142,44 @@ def test_an_archive_is_read_as_a_stream_and_a_giant_minute_is_refused(
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert most < 10_000_000
+
+
+MINUTE = "system/incremental/2020091312/1600000020.algo-1.json"
+
+
+def packed(place: Path, name: str, content: bytes) -> bytearray:
+    with zipfile.ZipFile(place, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(name, content)
+    return bytearray(place.read_bytes())
+
+
+def test_an_entry_that_lies_about_its_size_gives_no_more_and_is_damaged(tmp_path: Path) -> None:
+    place = tmp_path / "liar.zip"
+    data = packed(place, MINUTE, b" " * 50_000_000)
+    at = data.index(b"PK\x01\x02") + 24  # the size in the central directory
+    data[at : at + 4] = struct.pack("<I", 100)
+    place.write_bytes(data)
+    tracemalloc.start()
+    with pytest.raises(TrainingError, match="is damaged"):
+        open_profile(place)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 10_000_000
+
+
+def test_an_encrypted_or_damaged_archive_is_said(tmp_path: Path) -> None:
+    place = tmp_path / "locked.zip"
+    data = packed(place, MINUTE, b"x")
+    data[data.index(b"PK\x01\x02") + 8] |= 1
+    data[data.index(b"PK\x03\x04") + 6] |= 1
+    place.write_bytes(data)
+    with pytest.raises(TrainingError, match=r"cannot be unpacked.*encrypted"):
+        open_profile(place)
+    trace = tmp_path / "trace.zip"
+    step = '{"ph": "X", "name": "ProfilerStep#1", "ts": 1, "dur": 2}'
+    data = packed(trace, "w.pt.trace.json", f"[{step},{step}]".encode())
+    at = data.index(b"PK\x01\x02") + 16  # its checksum
+    data[at : at + 4] = b"\0\0\0\0"
+    trace.write_bytes(data)
+    with pytest.raises(TrainingError, match=r"w\.pt\.trace\.json is damaged"):
+        open_profile(trace)

@@ -22,7 +22,9 @@ values = st.one_of(
     st.floats(-1e6, 1e12, allow_nan=False).map(lambda value: round(value, 4)),
     st.floats(allow_nan=False, allow_infinity=False),
 )
-names = st.sampled_from(["cpu0", "cpu1", "gpu0", "MemoryUsedPercent", 'a"b', "é"])
+names = st.sampled_from(
+    ["cpu0", "cpu1", "gpu0", "MemoryUsedPercent", 'a"b', "é", "Volume", '"Value":']
+)
 samples = st.tuples(names, st.sampled_from(["algo-1", "algo-12"]), values, stamps)
 
 
