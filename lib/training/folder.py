@@ -41,6 +41,7 @@ TRACE = re.compile(
 )
 REPORT = re.compile(r"(?:^|/)profiler-reports/\w+\.json$")
 MOST_ARCHIVE_BYTES = 20 << 30  # unpacked, of which a window is in memory
+MOST_SMALL_BYTES = 1 << 20  # of a rule's report, and of what a run says of itself
 MOST_MINUTE_BYTES = 256 << 20  # a node of 1,000 channels at 100 ms has 80 MB
 COLUMNS = ("time", "value")
 
@@ -318,8 +319,7 @@ def _reported(sources: Sequence[Source]) -> Iterator[Reported]:
         if not REPORT.search(one.name):
             continue
         try:
-            with one.open() as stream:
-                told = json.load(stream)
+            told = _small_json(one)
             yield Reported(
                 one.name.rpartition("/")[2].removesuffix(".json"),
                 int(told["RuleTriggered"]),
@@ -335,12 +335,26 @@ def _configuration(sources: Sequence[Source]) -> dict[str, str]:
     for one in sources:
         if one.name.rpartition("/")[2] == "sightline.json":
             try:
-                with one.open() as stream:
-                    told = json.load(stream)
+                told = _small_json(one)
             except ValueError:
                 return {}
-            return {str(key): str(value) for key, value in told.items()}
+            return (
+                {str(key): str(value) for key, value in told.items()}
+                if isinstance(told, dict)
+                else {}
+            )
     return {}
+
+
+def _small_json(one: Source) -> Any:
+    """Return what a small file says; raise ValueError where it is large or no JSON."""
+    if one.size > MOST_SMALL_BYTES:
+        raise ValueError(f"{one.name} is too large to be what its name says.")
+    with _opened(one) as stream:
+        try:
+            return json.loads(stream.read(one.size))
+        except RecursionError as error:
+            raise ValueError(f"{one.name} is nested without end.") from error
 
 
 def cache_of(folder: Path, place: Path) -> Path:

@@ -122,7 +122,9 @@ def test_a_report_of_aws_is_read_without_its_samples(tmp_path: Path) -> None:
     told = {"RuleTriggered": 3, "Violations": 4, "Datapoints": 9_287,
             "RuleParameters": "threshold:50\ncpu_threshold:90"}  # fmt: skip
     (place / "CPUBottleneck.json").write_text(json.dumps(told))
-    (place / "Other.json").write_text("{}")
+    for name, text in (("Other", "{}"), ("Deep", "[" * 100_000), ("Big", " " * (2 << 20))):
+        (place / f"{name}.json").write_text(text)
+    (tmp_path / "sightline.json").write_text("[1]")
     found = open_profile(tmp_path)
     [reported] = found.reported
     assert (reported.rule, reported.fired, reported.samples) == ("CPUBottleneck", 3, 9_287)
